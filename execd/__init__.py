@@ -1,0 +1,1 @@
+"""execd works one parent order on a crypto exchange, tracking the market VWAP."""

@@ -1,0 +1,287 @@
+"""What can happen.  Past tense; a fact is never refused.
+
+Two planes.  Prints (`TradePrinted`, `QuoteChanged`) are observed, are not journalled one by one, and decide nothing.
+Every other event is journalled before it is applied.  What a decision knew of the market is journalled as
+`MarketObserved`, so that a replay repeats every decision without the tape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from execd.core.grid import Lots, Nanos, Notional, Side, Ticks
+from execd.core.orders import Fill, ParentOrder
+
+# ------------------------------------------------------------------------------------------------------ data plane
+
+
+@dataclass(frozen=True, slots=True)
+class TradePrinted:
+    """A public execution on the tape.  `at` is the venue's time; `taker` the side of the aggressor."""
+
+    id: int
+    price: Ticks
+    quantity: Lots
+    at: Nanos
+    taker: Side
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteChanged:
+    """Best bid and ask with their sizes.  `at` is the venue's time where it gives one, else ours."""
+
+    bid: Ticks
+    bid_size: Lots
+    ask: Ticks
+    ask_size: Lots
+    at: Nanos
+
+
+Print = TradePrinted | QuoteChanged
+
+# ----------------------------------------------------------------------------------------------- what a decision sees
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """The market in one interval of the parent's slice grid: `start` is its first moment, by venue time.
+
+    `close` is the last price in it.  Own prints are included.
+    """
+
+    start: Nanos
+    volume: Lots
+    notional: Notional
+    close: Ticks
+    trades: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarketView:
+    """The market as a decision sees it: all that the core ever uses of the prints.
+
+    `*_at` are our own receive times.  `volume` and `notional` count the prints of the parent's window so far, by venue
+    time and own prints included; `gaps` are ranges of trade ids [first, last] that were not seen and are not yet
+    back-filled.  `minute_*` cover the last 60 s, `trailing_volume` the participation window.  `bars` holds only those
+    that changed since the last view.
+    """
+
+    bid: Ticks | None = None
+    bid_size: Lots = Lots(0)
+    ask: Ticks | None = None
+    ask_size: Lots = Lots(0)
+    quote_at: Nanos | None = None
+    last: Ticks | None = None
+    last_at: Nanos | None = None
+    last_id: int | None = None
+    last_venue_at: Nanos | None = None
+    minute_volume: Lots = Lots(0)
+    minute_notional: Notional = Notional(0)
+    trailing_volume: Lots = Lots(0)
+    volume: Lots = Lots(0)
+    notional: Notional = Notional(0)
+    trades: int = 0
+    first_id: int | None = None
+    gaps: tuple[tuple[int, int], ...] = ()
+    bars: tuple[Bar, ...] = ()
+
+    @property
+    def mid2(self) -> int | None:
+        """Twice the mid price in ticks (so that it stays whole), None without a quote."""
+        return None if self.bid is None or self.ask is None else self.bid + self.ask
+
+
+# --------------------------------------------------------------------------------------------------- control plane
+
+
+@dataclass(frozen=True, slots=True)
+class MarketObserved:
+    """The market, as the decisions that follow see it."""
+
+    view: MarketView
+
+
+@dataclass(frozen=True, slots=True)
+class ParentSubmitted:
+    """The operator handed us a parent order.
+
+    `curve` is the expected cumulative fraction of the window's volume at the end of each slice (the last is 1.0), from
+    the fallback policy; `history` are bars of the slice's length before the start, oldest first.
+    """
+
+    parent: ParentOrder
+    curve: tuple[float, ...]
+    history: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The process started again on this journal.  All that was in flight is in doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """The moment that `deadline` asked for has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceProposed:
+    """A policy answered.  `share` of what is left is raw: it may be NaN, negative or absurd."""
+
+    slice: int
+    share: float
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalFailed:
+    """A policy did not answer: late, broken, absent.  `why` is one of a few words, for the report."""
+
+    slice: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAccepted:
+    """The venue has the order open.  `filled` is its cumulative count."""
+
+    order: str
+    venue_id: str
+    filled: Lots
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilled:
+    """Our order traded."""
+
+    fill: Fill
+
+
+@dataclass(frozen=True, slots=True)
+class OrderClosed:
+    """The venue says that the order can trade no more.  `filled` is its final count."""
+
+    order: str
+    filled: Lots
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLost:
+    """We do not know whether a request arrived: a time-out, a broken connection, nonsense for an answer."""
+
+    order: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderMissing:
+    """Asked for this one order, the venue said that it does not know it."""
+
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRefused:
+    """The venue would not cancel: filled, gone, or not there yet.  Only a query can tell which."""
+
+    order: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class FillsListed:
+    """The venue's list of our fills was read through, up to `through`; each came as an OrderFilled before this."""
+
+    through: Nanos
+
+
+class Channel(Enum):
+    """A stream that we depend on."""
+
+    MARKET = "market"
+    ACCOUNT = "account"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLost:
+    """A stream broke or fell silent: what it would have told us is unknown."""
+
+    channel: Channel
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRestored:
+    """The stream is back, and what was missed meanwhile has been fetched."""
+
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class ParentPaused:
+    """An operator asked for no new orders."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParentResumed:
+    """An operator lifted the pause."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParentCanceled:
+    """An operator ended the parent: cancel, resolve, report."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainBegun:
+    """The process is asked to leave: cancel and resolve, but the parent stays resumable."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class KillTripped:
+    """The kill switch latched.  Durable on disk before this event exists."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class KillReset:
+    """A human released the latch, giving a reason."""
+
+    by: str
+    reason: str
+
+
+Event = (
+    MarketObserved
+    | ParentSubmitted
+    | Recovered
+    | Woken
+    | SliceProposed
+    | ProposalFailed
+    | OrderAccepted
+    | OrderFilled
+    | OrderClosed
+    | OrderLost
+    | OrderMissing
+    | CancelRefused
+    | FillsListed
+    | StreamLost
+    | StreamRestored
+    | ParentPaused
+    | ParentResumed
+    | ParentCanceled
+    | DrainBegun
+    | KillTripped
+    | KillReset
+)

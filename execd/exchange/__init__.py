@@ -1,0 +1,1 @@
+"""The practice exchange: a matching engine behind a real exchange's own wire protocol."""

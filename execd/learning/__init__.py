@@ -1,0 +1,1 @@
+"""Teaches: data sets, losses, training, evaluation.  Nothing here runs live."""

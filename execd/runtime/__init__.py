@@ -1,0 +1,1 @@
+"""Runs: one inbox, one writer, the journal before the wire."""

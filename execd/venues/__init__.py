@@ -1,0 +1,136 @@
+"""Talks.  One exchange each; no opinions.
+
+The adapter's contract (each clause has a test, run against every adapter):
+
+1. `OrderClosed.filled` is the venue's final count.
+2. "Not found" (`OrderMissing`) is said only as the answer to a query for that single order.
+3. Fill ids are stable across reconnects.
+4. After a reconnect, fills since the last one seen are fetched, and missed public trades are back-filled or the gap
+   is left standing in the tracker; only then is `StreamRestored` said.
+5. Every exception becomes one of three facts: it happened, it did not, we do not know (`OrderLost`).
+6. Nothing is sent that the fuse has not passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from execd.core.commands import CancelOrder, ListFills, QueryOrder, SubmitOrder
+from execd.core.events import (
+    Bar,
+    CancelRefused,
+    Event,
+    FillsListed,
+    OrderAccepted,
+    OrderClosed,
+    OrderFilled,
+    OrderLost,
+    OrderMissing,
+    Print,
+    TradePrinted,
+)
+from execd.core.grid import Instrument, Nanos
+
+
+class VenueError(Exception):
+    """A question that is no order (markets, bars, trades, account) could not be answered.  One clear sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class VenueCaps:
+    """What the exchange offers, as data.
+
+    `contiguous_trade_ids`: public trade ids of a symbol rise by one, so that a jump is a gap.  `own_prints`: our fills
+    appear on the public tape.  `request_validity`: how long after sending a request the venue may still act on it,
+    its own processing time included.
+    """
+
+    contiguous_trade_ids: bool
+    own_prints: bool
+    request_validity: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """An order that the venue has open on the account: ours by its client id, or foreign."""
+
+    client_id: str
+    venue_id: str
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Free and total funds in one currency, as the venue's own decimal strings."""
+
+    currency: str
+    free: str
+    total: str
+
+
+Sink = Callable[[Event | Print], None]
+"""Takes facts from an adapter into the sequencer's inbox.  Never blocks."""
+
+
+class Venue(Protocol):
+    """One exchange account.  All methods may be called concurrently on one event loop."""
+
+    name: str
+    caps: VenueCaps
+
+    async def open(self, symbol: str) -> Instrument:
+        """Connect over REST, load the market, return its grid.  Raises VenueError (unknown symbol: names near ones)."""
+        ...
+
+    async def account(self) -> str:
+        """The exchange's own id of the account, stable across sessions.  Raises VenueError."""
+        ...
+
+    async def clock_offset(self) -> Nanos:
+        """Venue time minus ours, from the fastest of a few queries.  Raises VenueError."""
+        ...
+
+    async def balances(self) -> Sequence[Balance]:
+        """Funds on the account.  Raises VenueError."""
+        ...
+
+    async def open_orders(self, symbol: str) -> Sequence[OpenOrder]:
+        """All open orders on the symbol, foreign ones too.  Raises VenueError."""
+        ...
+
+    async def bars(self, symbol: str, interval: Nanos, count: int, before: Nanos) -> Sequence[Bar]:
+        """Up to `count` bars of `interval` that closed by `before`, oldest first; fewer or none where unknown."""
+        ...
+
+    async def trades(self, symbol: str, first: int | None, last: int | None) -> Sequence[TradePrinted]:
+        """Public trades by id, ascending: one page from `first` (None: the most recent), not beyond `last`."""
+        ...
+
+    async def submit(self, command: SubmitOrder) -> OrderAccepted | OrderClosed | OrderLost:
+        """Send an order, once.  Never raises but CancelledError; never retries."""
+        ...
+
+    async def cancel(self, command: CancelOrder) -> OrderClosed | CancelRefused | OrderLost:
+        """Ask for an order's end.  `OrderClosed` only with the venue's final count."""
+        ...
+
+    async def query(self, command: QueryOrder) -> OrderAccepted | OrderClosed | OrderMissing | None:
+        """Ask for one order by our id.  None: no usable answer, ask again later."""
+        ...
+
+    async def fills(self, command: ListFills) -> Sequence[OrderFilled | FillsListed]:
+        """Our fills since a moment, of every order on the symbol that is ours, ended by FillsListed; empty: failed."""
+        ...
+
+    async def stream(self, symbol: str, sink: Sink) -> None:
+        """Stream prints, quotes and our own reports into the sink until canceled, reconnecting for ever.
+
+        Says `StreamRestored` for each channel once it is up the first time, too.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...

@@ -1,0 +1,1 @@
+"""Fast native trade streams over `websockets`, one file an exchange, rhyming."""
