@@ -14,8 +14,8 @@ class Observation:
     """What a policy is told before slice `slice` (from 0) of `slices`: nothing of it lies at or after `now`.
 
     `bars` are the closed intervals of the window so far (`slice` of them), `history` those before the start, all of
-    `interval` length, own prints included.  `curve` is the fallback's expected cumulative volume fraction at the end of each slice.
-    `arrival` is the mid when the parent began, in ticks; `mid2` is twice the mid now.
+    `interval` length, own prints included.  `curve` is the fallback's expected cumulative volume fraction at the end
+    of each slice.  `arrival` is the mid when the parent began, in ticks; `mid2` is twice the mid now.
     """
 
     instrument: Instrument
@@ -40,6 +40,7 @@ class Observation:
 class ProposeSlice:
     """Ask the policy for the next slice; after `due` the fallback decides."""
 
+    parent: str
     slice: int
     observation: Observation
     due: Nanos
@@ -87,15 +88,27 @@ class ListFills:
 class RaiseAlarm:
     """A human should know.  `code` is one of a few words; `text` explains."""
 
+    parent: str
     code: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRefusal:
+    """The gate refused a child order: tell those who count.  `control` is its id, `words` the value and the limit."""
+
+    parent: str
+    slice: int
+    control: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
 class FinishParent:
     """The parent is over: nothing is alive, nothing in doubt.  `why` it ended."""
 
+    parent: str
     why: str
 
 
-Command = ProposeSlice | SubmitOrder | CancelOrder | QueryOrder | ListFills | RaiseAlarm | FinishParent
+Command = ProposeSlice | SubmitOrder | CancelOrder | QueryOrder | ListFills | RaiseAlarm | RecordRefusal | FinishParent

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from execd.core.grid import Lots, Nanos, Notional, Side, Ticks
+from execd.core.limits import RiskLimits
 from execd.core.orders import Fill, ParentOrder
 
 # ------------------------------------------------------------------------------------------------------ data plane
@@ -63,8 +64,8 @@ class MarketView:
 
     `*_at` are our own receive times.  `volume` and `notional` count the prints of the parent's window so far, by venue
     time and own prints included; `gaps` are ranges of trade ids [first, last] that were not seen and are not yet
-    back-filled.  `minute_*` cover the last 60 s, `trailing_volume` the participation window.  `bars` holds only those
-    that changed since the last view.
+    back-filled, `lost` counts ids that never will be.  `minute_*` cover the last 60 s, `trailing_volume` the
+    participation window.  `bars` holds only those that changed since the last view.
     """
 
     bid: Ticks | None = None
@@ -84,6 +85,7 @@ class MarketView:
     trades: int = 0
     first_id: int | None = None
     gaps: tuple[tuple[int, int], ...] = ()
+    lost: int = 0
     bars: tuple[Bar, ...] = ()
 
     @property
@@ -97,8 +99,9 @@ class MarketView:
 
 @dataclass(frozen=True, slots=True)
 class MarketObserved:
-    """The market, as the decisions that follow see it."""
+    """The market over a parent's window, as the decisions that follow see it."""
 
+    parent: str
     view: MarketView
 
 
@@ -107,10 +110,16 @@ class ParentSubmitted:
     """The operator handed us a parent order.
 
     `curve` is the expected cumulative fraction of the window's volume at the end of each slice (the last is 1.0), from
-    the fallback policy; `history` are bars of the slice's length before the start, oldest first.
+    the fallback policy; `history` are bars of the slice's length before the start, oldest first.  `validity` is how
+    long after sending the venue may still act on a request; `own_prints`: our fills appear on the public tape;
+    `contiguous`: its trade ids rise by one.  All that decisions rest on is here, so that a replay needs no more.
     """
 
     parent: ParentOrder
+    limits: RiskLimits
+    validity: Nanos
+    own_prints: bool
+    contiguous: bool
     curve: tuple[float, ...]
     history: tuple[Bar, ...]
 
@@ -129,6 +138,7 @@ class Woken:
 class SliceProposed:
     """A policy answered.  `share` of what is left is raw: it may be NaN, negative or absurd."""
 
+    parent: str
     slice: int
     share: float
     model: str
@@ -138,6 +148,7 @@ class SliceProposed:
 class ProposalFailed:
     """A policy did not answer: late, broken, absent.  `why` is one of a few words, for the report."""
 
+    parent: str
     slice: int
     why: str
 
@@ -223,6 +234,7 @@ class StreamRestored:
 class ParentPaused:
     """An operator asked for no new orders."""
 
+    parent: str
     by: str
 
 
@@ -230,6 +242,7 @@ class ParentPaused:
 class ParentResumed:
     """An operator lifted the pause."""
 
+    parent: str
     by: str
 
 
@@ -237,6 +250,7 @@ class ParentResumed:
 class ParentCanceled:
     """An operator ended the parent: cancel, resolve, report."""
 
+    parent: str
     by: str
 
 

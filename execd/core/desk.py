@@ -1,0 +1,111 @@
+"""All parents of this process, and the latch that stands over them.
+
+Promise: each fact reaches the executions that it concerns, and no other; a parent that comes after the kill switch
+latched is born killed.
+"""
+
+from __future__ import annotations
+
+from execd.core.blotter import Report
+from execd.core.commands import Command
+from execd.core.events import (
+    CancelRefused,
+    DrainBegun,
+    Event,
+    FillsListed,
+    KillReset,
+    KillTripped,
+    MarketObserved,
+    OrderAccepted,
+    OrderClosed,
+    OrderFilled,
+    OrderLost,
+    OrderMissing,
+    ParentCanceled,
+    ParentPaused,
+    ParentResumed,
+    ParentSubmitted,
+    Print,
+    ProposalFailed,
+    Recovered,
+    SliceProposed,
+    StreamLost,
+    StreamRestored,
+    Woken,
+)
+from execd.core.execution import Execution
+from execd.core.grid import Nanos
+
+
+class Desk:
+    """The executions of this process by parent id."""
+
+    def __init__(self) -> None:
+        self.executions: dict[str, Execution] = {}
+        self.killed: KillTripped | None = None
+
+    def observe(self, now: Nanos, event: Print) -> None:
+        """Show a print to every execution.  They share one symbol; a sequencer runs per symbol."""
+        for execution in self.executions.values():
+            execution.observe(now, event)
+
+    def deadline(self) -> Nanos | None:
+        """The earliest moment at which an execution wants to be woken."""
+        deadlines = [moment for e in self.executions.values() if (moment := e.deadline()) is not None]
+        return min(deadlines, default=None)
+
+    def handle(self, now: Nanos, event: Event) -> list[Command]:
+        """Route a fact and gather the commands that it causes."""
+        if isinstance(event, ParentSubmitted):
+            return self._submit(now, event)
+        if isinstance(event, KillTripped):
+            self.killed = event
+        elif isinstance(event, KillReset):
+            self.killed = None
+        commands: list[Command] = []
+        for execution in self._concerned(event):
+            commands += execution.handle(now, event)
+        return commands
+
+    def _submit(self, now: Nanos, event: ParentSubmitted) -> list[Command]:
+        assert event.parent.id not in self.executions, f"parent {event.parent.id} was submitted twice"
+        execution = self.executions[event.parent.id] = Execution(event)
+        commands = execution.handle(now, event)
+        if self.killed is not None:
+            commands += execution.handle(now, self.killed)
+        return commands
+
+    def _concerned(self, event: Event) -> list[Execution]:
+        match event:
+            case (
+                MarketObserved(parent=parent)
+                | SliceProposed(parent=parent)
+                | ProposalFailed(parent=parent)
+                | ParentPaused(parent=parent)
+                | ParentResumed(parent=parent)
+                | ParentCanceled(parent=parent)
+            ):
+                found = self.executions.get(parent)
+                return [] if found is None else [found]
+            case OrderAccepted() | OrderFilled() | OrderClosed() | OrderLost() | OrderMissing() | CancelRefused():
+                found = self.executions.get(parent_of(event))
+                return [] if found is None else [found]
+            case (
+                Woken()
+                | Recovered()
+                | FillsListed()
+                | StreamLost()
+                | StreamRestored()
+                | DrainBegun()
+                | KillTripped()
+                | KillReset()
+                | ParentSubmitted()
+            ):
+                return list(self.executions.values())
+
+
+def parent_of(event: Report) -> str:
+    """The parent id inside a report's client id, "" where it is none of ours."""
+    client_id = event.fill.order if isinstance(event, OrderFilled) else event.order
+    parent, _, number = client_id.rpartition("n")
+    return parent if number.isdigit() else ""

@@ -1,0 +1,500 @@
+"""One parent order, from first look to last fill.
+
+    prints in  -> `observe`  (nothing out)
+    facts in   -> `handle`   -> commands out
+    `deadline` -> when to wake us if nothing happens
+
+Promise: commands never put more at risk than the parent order asks for.  After every event filled + what may still
+fill <= quantity, or the venue overfilled us, and then we are halted.  A fill is never refused.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import assert_never
+
+from execd.core import doubt, risk, router
+from execd.core.blotter import Blotter, Report
+from execd.core.commands import (
+    CancelOrder,
+    Command,
+    FinishParent,
+    ListFills,
+    Observation,
+    ProposeSlice,
+    RaiseAlarm,
+    RecordRefusal,
+    SubmitOrder,
+)
+from execd.core.events import (
+    Bar,
+    CancelRefused,
+    Channel,
+    DrainBegun,
+    Event,
+    FillsListed,
+    KillReset,
+    KillTripped,
+    MarketObserved,
+    MarketView,
+    OrderAccepted,
+    OrderClosed,
+    OrderFilled,
+    OrderLost,
+    OrderMissing,
+    ParentCanceled,
+    ParentPaused,
+    ParentResumed,
+    ParentSubmitted,
+    Print,
+    ProposalFailed,
+    Recovered,
+    SliceProposed,
+    StreamLost,
+    StreamRestored,
+    Woken,
+)
+from execd.core.grid import SECOND, Lots, Nanos, Notional, Ticks
+from execd.core.ledger import SliceRecord
+from execd.core.orders import ChildOrder, OrderState
+from execd.core.schedule import Schedule, sane
+from execd.core.vwap import VwapTracker
+
+PROPOSAL_WITHIN = Nanos(SECOND)
+"""How long a policy may think, at most; a quarter of a slice where that is less."""
+
+LOOK_EVERY = Nanos(SECOND // 2)
+"""How often we look again while something outside keeps us from trading."""
+
+LIST_TRIES_MAX = 10
+"""How often we ask for fills that the venue counted but never itemised, before we end without them."""
+
+
+class Phase(Enum):
+    """Where the parent stands.  Holds (pause, kill, drain, streams) are independent facts beside it."""
+
+    WAITING = "waiting"  # Before its start.
+    WORKING = "working"
+    ENDING = "ending"  # Nothing new; what is alive is being ended.
+    DONE = "done"  # Nothing alive, nothing in doubt.
+
+
+class Execution:
+    """Works one parent order.  `handle` is the only place where decisions are made."""
+
+    def __init__(self, submitted: ParentSubmitted) -> None:
+        self.parent = submitted.parent
+        self.limits = submitted.limits
+        self.validity = submitted.validity
+        self.own_prints = submitted.own_prints
+        self.history = submitted.history
+        self.schedule = Schedule(submitted.parent, submitted.curve, submitted.limits.ahead_ppm)
+        self.tracker = VwapTracker(
+            submitted.parent, submitted.limits.participation_window, contiguous=submitted.contiguous
+        )
+        self.phase = Phase.WAITING
+        self.market = MarketView()
+        self.bars: dict[int, Bar] = {}
+        self.arrival2: int | None = None
+        self.blotter = Blotter(submitted.validity)
+        self.slice: router.Slice | None = None
+        self.ledger: dict[int, SliceRecord] = {}
+        self.ended_why: str | None = None
+        self.overfilled = False
+        # Holds: each an independent fact.
+        self.killed = False
+        self.paused_by: str | None = None
+        self.canceled_by: str | None = None
+        self.draining: str | None = None
+        self.halted: str | None = None
+        self.streams_down: dict[Channel, str] = {Channel.MARKET: "not up yet", Channel.ACCOUNT: "not up yet"}
+        # The proposal that is out, and when the curve takes over.
+        self._asked: int | None = None
+        self._due: Nanos = Nanos(0)
+        self._tokens = submitted.limits.message_burst * SECOND
+        self._tokens_at = submitted.parent.start
+        self._rejects = 0
+        self._hold_until = Nanos(0)
+        self._listed_at: Nanos | None = None
+        self._list_tries = 0
+        self._wake: Nanos | None = Nanos(0)
+
+    # ------------------------------------------------------------------------------------------------ quantities
+
+    @property
+    def filled(self) -> Lots:
+        """Lots that traded."""
+        return self.blotter.filled
+
+    @property
+    def committed(self) -> Lots:
+        """Filled plus what may still fill."""
+        return Lots(self.blotter.filled + self.blotter.leaves)
+
+    @property
+    def uncommitted(self) -> int:
+        """Lots that may still be sent.  Negative only if the venue overfilled us."""
+        return self.parent.quantity - self.committed
+
+    # -------------------------------------------------------------------------------------------------- the port
+
+    def observe(self, now: Nanos, event: Print) -> None:
+        """Take a print or a quote into account.  O(1); touches no order."""
+        self.tracker.observe(now, event)
+
+    def deadline(self) -> Nanos | None:
+        """When `handle(now, Woken())` should come if nothing else does; None: never."""
+        return self._wake
+
+    def handle(self, now: Nanos, event: Event) -> list[Command]:
+        """Apply a fact and say what should be done.  Pure: the same facts give the same commands."""
+        if isinstance(event, MarketObserved):
+            self._see(event.view)
+            return []
+        commands = self._apply(now, event)
+        commands += self._step(now)
+        self._assert_room()
+        return commands
+
+    def _apply(self, now: Nanos, event: Event) -> list[Command]:
+        """The only fork: what each fact changes."""
+        match event:
+            case SliceProposed() | ProposalFailed():
+                self._decide(event)
+            case OrderAccepted() | OrderFilled() | OrderClosed() | OrderLost() | OrderMissing() | CancelRefused():
+                return self._report(now, event)
+            case FillsListed(through=through):
+                self._close_missing(through)
+            case Recovered():
+                self._recover(now)
+            case StreamLost(channel=channel, why=why):
+                self.streams_down[channel] = why
+            case StreamRestored(channel=channel):
+                self.streams_down.pop(channel, None)
+            case ParentPaused(by=by):
+                self.paused_by = by
+            case ParentResumed():
+                self.paused_by, self._rejects = None, 0
+            case ParentCanceled(by=by):
+                self.canceled_by = by
+            case DrainBegun(why=why):
+                self.draining = why
+            case KillTripped():
+                self.killed = True
+            case KillReset():
+                self.killed = False
+            case Woken() | MarketObserved() | ParentSubmitted():
+                pass
+            case _:
+                assert_never(event)
+        return []
+
+    # ------------------------------------------------------------------------------------------------- the market
+
+    def _see(self, view: MarketView) -> None:
+        self.market = view
+        for bar in view.bars:
+            self.bars[self.parent.slice_at(bar.start)] = bar
+        if self.arrival2 is None:
+            self.arrival2 = view.mid2
+
+    def bar(self, number: int) -> Bar:
+        """The market in slice `number`; an empty bar where nothing traded."""
+        before = self.bars.get(number - 1)
+        close = before.close if before else Ticks(0)
+        return self.bars.get(number) or Bar(self.parent.boundary(number), Lots(0), Notional(0), close, 0)
+
+    # ------------------------------------------------------------------------------------------- slices, proposals
+
+    def _ask(self, now: Nanos, number: int) -> ProposeSlice:
+        parent = self.parent
+        begin, end = parent.boundary(number), parent.boundary(number + 1)
+        self._asked = number
+        self._due = Nanos(now + min(PROPOSAL_WITHIN, (end - begin) // 4))
+        observation = Observation(
+            instrument=parent.instrument,
+            side=parent.side,
+            now=now,
+            start=parent.start,
+            end=parent.end,
+            slice=number,
+            slices=parent.slices,
+            interval=Nanos(end - begin),
+            quantity=parent.quantity,
+            filled=self.filled,
+            own_notional=self.blotter.notional,
+            bars=tuple(self.bar(index) for index in range(number)),
+            history=self.history,
+            curve=self.schedule.curve,
+            arrival=None if self.arrival2 is None else self.arrival2 / 2,
+            mid2=self.market.mid2,
+        )
+        return ProposeSlice(parent.id, number, observation, self._due)
+
+    def _decide(self, event: SliceProposed | ProposalFailed) -> None:
+        if event.slice != self._asked:
+            return  # A late answer: the curve has decided, or the slice is over.
+        if isinstance(event, ProposalFailed):
+            self._begin_slice(event.slice, None, "curve", event.why)
+        elif not sane(event.share):
+            self._begin_slice(event.slice, None, "curve", f"{event.model} proposed {event.share}")
+        else:
+            self._begin_slice(event.slice, event.share, event.model, "proposed")
+
+    def _begin_slice(self, number: int, share: float | None, decided_by: str, why: str) -> None:
+        """Set the target of a slice: the proposal inside the schedule's band, never below what was aimed at before."""
+        self._asked = None
+        planned = self.schedule.planned(number)
+        wanted = planned if share is None else self.schedule.wanted(self.filled, share)
+        aimed = self.slice.target if self.slice else Lots(0)
+        target = Lots(max(aimed, self.schedule.clamp(number, wanted)))
+        begin, end = self.parent.boundary(number), self.parent.boundary(number + 1)
+        self.slice = router.Slice(number, target, begin, end)
+        record = SliceRecord(number, begin, end, planned, target, share, decided_by, why)
+        if share is not None and target != wanted:
+            record.note("clamped to the schedule's band" if number < self.parent.slices - 1 else "last slice: the rest")
+        self.ledger[number] = record
+
+    # ---------------------------------------------------------------------------------------------------- reports
+
+    def _report(self, now: Nanos, event: Report) -> list[Command]:
+        change = self.blotter.report(now, event)
+        order = change.order
+        if order is None:
+            if not change.lots:
+                return []
+            return self._halt("stray_fill", f"a fill of an order that we never sent was booked: {event}")
+        if record := self.ledger.get(order.slice):
+            record.filled += change.lots
+            record.notional += change.notional
+            if change.closed and not order.filled and isinstance(event, OrderClosed):
+                record.note(f"unfilled: {event.reason}")
+        if isinstance(event, OrderAccepted):
+            self._rejects = 0
+        if change.closed:
+            self._hold_until = Nanos(max(self._hold_until, order.sent_at + router.RETRY))
+        if change.rejected:
+            self._rejects += 1
+            self._hold_until = Nanos(now + router.RETRY * 2 ** min(self._rejects, 5))
+        if order.filled > order.quantity or self.uncommitted < 0:
+            self.overfilled = True
+            return self._halt("overfill", f"{order.client_id}: {order.filled} of {order.quantity} lots were filled")
+        return []
+
+    def _halt(self, code: str, text: str) -> list[Command]:
+        first = self.halted is None
+        self.halted = self.halted or f"halted: {text}"
+        return [RaiseAlarm(self.parent.id, code, text)] if first else []
+
+    def _close_missing(self, through: Nanos) -> None:
+        for order in self.blotter.close_missing(through):
+            if record := self.ledger.get(order.slice):
+                record.note("gone" if order.filled else "never arrived")
+
+    def _recover(self, now: Nanos) -> None:
+        """The process is new: what was in flight is in doubt, what was asked is forgotten, nothing is up."""
+        self.blotter.doubt_all(now)
+        self._asked = None
+        self.draining = None
+        self._listed_at = None
+        self.streams_down = {Channel.MARKET: "not up yet", Channel.ACCOUNT: "not up yet"}
+
+    # -------------------------------------------------------------------------------------------------- the step
+
+    def _step(self, now: Nanos) -> list[Command]:
+        """After any fact: doubts first, then what the phase demands.  Sets the next deadline."""
+        self._wake = None
+        if self.phase is Phase.DONE:
+            return []
+        commands = self._resolve_doubts(now)
+        if self.phase is Phase.WAITING and now >= self.parent.start:
+            self.phase = Phase.WORKING
+        if self._over(now):
+            self.phase = Phase.ENDING
+        if self.phase is Phase.ENDING or self.draining:
+            commands += self._cancel_working(now)
+            commands += self._finish(now)
+        elif self.phase is Phase.WAITING:
+            self._wake_at(self.parent.start)
+        elif self.held(now) or self.killed:
+            commands += self._cancel_working(now)
+            self._wake_at(Nanos(now + LOOK_EVERY))
+            self._wake_at(self.parent.end)
+        else:
+            commands += self._work(now)
+        return commands
+
+    def _wake_at(self, moment: Nanos) -> None:
+        self._wake = moment if self._wake is None else min(self._wake, moment)
+
+    def _over(self, now: Nanos) -> bool:
+        return now >= self.parent.end or self.canceled_by is not None or self.filled >= self.parent.quantity
+
+    def held(self, now: Nanos) -> str | None:
+        """Why no new order may be sent now, in words; None if one may (the gate has its say all the same)."""
+        if self.halted:
+            return self.halted
+        if self.paused_by:
+            return f"paused by {self.paused_by}"
+        if self.draining:
+            return f"draining: {self.draining}"
+        for channel, why in self.streams_down.items():
+            return f"the {channel.value} stream is down: {why}"
+        if any(order.state is OrderState.IN_DOUBT for order in self.blotter.alive.values()):
+            return "an order is in doubt"
+        return risk.stale(now, self.market, self.limits)
+
+    def _resolve_doubts(self, now: Nanos) -> list[Command]:
+        commands: list[Command] = []
+        for order in self.blotter.alive.values():
+            since = order.canceled_at if order.state is OrderState.CANCELING else order.sent_at
+            if order.state in (OrderState.SENT, OrderState.CANCELING) and since is not None:
+                if now >= since + self.limits.ack_timeout:
+                    doubt.begin(order, now)
+                else:
+                    self._wake_at(Nanos(since + self.limits.ack_timeout))
+            if order.state is OrderState.IN_DOUBT:
+                question = doubt.question(order, now, self.parent.instrument.symbol)
+                commands += [] if question is None else [question]
+                self._wake_at(max(doubt.next_question_at(order, now), Nanos(now + 1)))
+        return commands
+
+    def _cancel_working(self, now: Nanos) -> list[Command]:
+        working = [order for order in self.blotter.alive.values() if order.state is OrderState.WORKING]
+        return [self._cancel(now, order) for order in working]
+
+    def _cancel(self, now: Nanos, order: ChildOrder) -> CancelOrder:
+        order.move(OrderState.CANCELING)
+        order.canceled_at = now
+        self._wake_at(Nanos(now + self.limits.ack_timeout))
+        return CancelOrder(order.client_id, self.parent.instrument.symbol)
+
+    def _work(self, now: Nanos) -> list[Command]:
+        number = self.parent.slice_at(now)
+        self._wake_at(self.parent.boundary(number + 1))
+        if self._asked is not None and now >= self._due:
+            self._begin_slice(self._asked, None, "curve", "the policy was late")
+        if self._asked is not None:
+            self._wake_at(self._due)
+            return []
+        if self.slice is None or self.slice.number != number:
+            ask = self._ask(now, number)
+            self._wake_at(self._due)
+            return [ask]
+        return self._route(now, self.slice)
+
+    def _route(self, now: Nanos, slice_: router.Slice) -> list[Command]:
+        record = self.ledger[slice_.number]
+        if now < self._hold_until:
+            self._wake_at(self._hold_until)
+            return []
+        step = router.plan(now, self.parent, slice_, self.market, list(self.blotter.alive.values()), self.committed)
+        match step:
+            case router.Cancel(order=order):
+                return [self._cancel(now, order)]
+            case router.Wait(until=until, why=why):
+                if not self.blotter.alive:
+                    record.note(why)
+                self._wake_at(until)
+                return []
+            case risk.Draft():
+                return self._send(now, record, step)
+            case _:
+                assert_never(step)
+
+    def _send(self, now: Nanos, record: SliceRecord, draft: risk.Draft) -> list[Command]:
+        """Clip, check, send: no pause between the check and its use."""
+        view = self._risk_view(now)
+        most, binding = risk.allowance(view, draft.limit)
+        if most < draft.quantity:
+            draft = risk.Draft(draft.side, most, draft.limit, draft.kind, draft.slice)
+            record.note(f"clipped by {binding.name.lower()}")
+            if most < self.parent.instrument.least(draft.limit):
+                return self._hold_back(now)
+        verdict = risk.check(draft, view)
+        if isinstance(verdict, risk.Refused):
+            record.note(f"refused: {verdict.refusal.name.lower()}")
+            refusal = RecordRefusal(self.parent.id, record.number, verdict.refusal.value, verdict.words)
+            return [*self._hold_back(now), refusal]
+        order = router.child(verdict, self.parent, len(self.blotter.orders) + 1)
+        self.blotter.add(order)
+        record.children += 1
+        self._tokens -= SECOND
+        self._wake_at(Nanos(now + self.limits.ack_timeout))
+        return [
+            SubmitOrder(
+                order=order.client_id,
+                symbol=self.parent.instrument.symbol,
+                side=order.side,
+                quantity=order.quantity,
+                limit=order.limit,
+                kind=order.kind,
+                slice=order.slice,
+                valid_until=Nanos(now + doubt.SEND_WITHIN),
+            )
+        ]
+
+    def _hold_back(self, now: Nanos) -> list[Command]:
+        self._hold_until = Nanos(now + router.RETRY)
+        self._wake_at(self._hold_until)
+        return []
+
+    def _risk_view(self, now: Nanos) -> risk.RiskView:
+        limits = self.limits
+        earliest = now - max(limits.window, limits.participation_window)
+        while self.blotter.flow and self.blotter.flow[0][0] <= earliest:
+            self.blotter.flow.popleft()
+        refill = (now - self._tokens_at) * limits.messages_per_second
+        self._tokens = min(limits.message_burst * SECOND, self._tokens + refill)
+        self._tokens_at = now
+        number = self.slice.number if self.slice else 0
+        return risk.RiskView(
+            now=now,
+            parent=self.parent,
+            limits=limits,
+            market=self.market,
+            arrival2=self.arrival2,
+            killed=self.killed,
+            held=self.held(now),
+            committed=self.committed,
+            leaves=self.blotter.leaves,
+            spent=self.blotter.notional + self.blotter.at_risk,
+            ceiling=self.schedule.ceiling(number),
+            window_used=Lots(self.blotter.flowed(now - limits.window) + self.blotter.leaves),
+            own_trailing=self.blotter.flowed(now - limits.participation_window),
+            tape_includes_own=self.own_prints,
+            open_orders=len(self.blotter.alive),
+            message_tokens=self._tokens // SECOND,
+            rejects=self._rejects,
+            children=self.ledger[number].children if number in self.ledger else 0,
+        )
+
+    def _finish(self, now: Nanos) -> list[Command]:
+        """End the parent once nothing is alive and every fill is itemised."""
+        if self.blotter.alive:
+            return []
+        if self.blotter.unitemised and self._list_tries < LIST_TRIES_MAX:
+            return self._list_fills(now)
+        if self.phase is not Phase.ENDING:
+            return [FinishParent(self.parent.id, f"drained: {self.draining}")]
+        self.phase = Phase.DONE
+        self._wake = None
+        if self.canceled_by is not None:
+            self.ended_why = f"canceled by {self.canceled_by}"
+        else:
+            self.ended_why = "filled" if self.filled >= self.parent.quantity else "the end came"
+        return [FinishParent(self.parent.id, self.ended_why)]
+
+    def _list_fills(self, now: Nanos) -> list[Command]:
+        if self._listed_at is not None and now < self._listed_at + doubt.ASK_EVERY:
+            self._wake_at(Nanos(self._listed_at + doubt.ASK_EVERY))
+            return []
+        self._listed_at = now
+        self._list_tries += 1
+        self._wake_at(Nanos(now + doubt.ASK_EVERY))
+        return [ListFills(self.parent.instrument.symbol, self.parent.start)]
+
+    def _assert_room(self) -> None:
+        """The room invariant."""
+        assert self.uncommitted >= 0 or self.overfilled, f"committed {self.committed} of {self.parent.quantity}"
+        assert self.phase is not Phase.DONE or not self.blotter.alive, "a parent ended with an order alive"

@@ -1,0 +1,116 @@
+"""How well we did: exact sums in, basis points out.
+
+Measures, positive = a cost to the client, s = +1 for a buy and -1 for a sell:
+
+    slippage to VWAP         = 1e4 * s * (P - VWAP) / VWAP                              [bps]
+    implementation shortfall = s * [sum q_i (p_i - p_0) + (N - Q)(p_end - p_0)]         [bps of N * p_0]  (Perold 1988)
+    participation            = our filled / market volume                               fees are kept apart
+
+The market's VWAP over [start, end) is by venue time, with and without our own prints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from execd.core.execution import Execution
+from execd.core.grid import BPS
+from execd.core.orders import Fill, Liquidity
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """Volume in lots and notional in tick-lots of the market over the window; `vwap` in ticks, None without volume."""
+
+    volume: int
+    notional: int
+
+    @property
+    def vwap(self) -> Fraction | None:
+        """The volume-weighted average price in ticks, exact."""
+        return Fraction(self.notional, self.volume) if self.volume else None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The result of a parent so far.  Prices in ticks, exact; quantities in lots.
+
+    `missing` counts public trades that we know we did not see: 0 means that the benchmark is complete.
+    """
+
+    quantity: int
+    filled: int
+    own: Benchmark
+    market: Benchmark
+    market_ex_own: Benchmark
+    arrival: Fraction | None
+    last_mid: Fraction | None
+    missing: int
+    maker: int
+    fees: dict[str, Decimal]
+    sign: int
+
+    @property
+    def slippage_bps(self) -> float | None:
+        """Our average price against the market's VWAP, own prints included."""
+        return _slippage(self.own.vwap, self.market.vwap, self.sign)
+
+    @property
+    def slippage_ex_own_bps(self) -> float | None:
+        """Our average price against the VWAP of everybody else."""
+        return _slippage(self.own.vwap, self.market_ex_own.vwap, self.sign)
+
+    @property
+    def arrival_bps(self) -> float | None:
+        """Our average price against the mid at arrival."""
+        return _slippage(self.own.vwap, self.arrival, self.sign)
+
+    @property
+    def shortfall_bps(self) -> float | None:
+        """Implementation shortfall without fees: what was traded and what was not, against the arrival price."""
+        if self.arrival is None or self.last_mid is None:
+            return None
+        traded = self.own.notional - self.own.volume * self.arrival
+        untraded = (self.quantity - self.filled) * (self.last_mid - self.arrival)
+        return float(BPS * self.sign * (traded + untraded) / (self.quantity * self.arrival))
+
+    @property
+    def participation(self) -> float | None:
+        """Our share of the market's volume, own prints counted in it once."""
+        total = self.market_ex_own.volume + self.own.volume
+        return float(Fraction(self.own.volume, total)) if total else None
+
+
+def score(execution: Execution) -> Score:
+    """Add up a parent as of its last market view."""
+    parent, market = execution.parent, execution.market
+    fills = execution.blotter.fills
+    inside = [fill for fill in fills if parent.start <= fill.at < parent.end] if execution.own_prints else []
+    total: dict[str, Decimal] = {}
+    for fill in fills:
+        total[fill.fee_currency] = total.get(fill.fee_currency, Decimal(0)) + fill.fee
+    return Score(
+        quantity=parent.quantity,
+        filled=execution.filled,
+        own=_sums(fills),
+        market=Benchmark(market.volume, market.notional),
+        market_ex_own=Benchmark(market.volume - _sums(inside).volume, market.notional - _sums(inside).notional),
+        arrival=None if execution.arrival2 is None else Fraction(execution.arrival2, 2),
+        last_mid=None if market.mid2 is None else Fraction(market.mid2, 2),
+        missing=market.lost + sum(last - first + 1 for first, last in market.gaps),
+        maker=sum(fill.quantity for fill in fills if fill.liquidity is Liquidity.MAKER),
+        fees=total,
+        sign=parent.side.sign,
+    )
+
+
+def _sums(fills: list[Fill]) -> Benchmark:
+    return Benchmark(sum(fill.quantity for fill in fills), sum(fill.price * fill.quantity for fill in fills))
+
+
+def _slippage(price: Fraction | None, benchmark: Fraction | None, sign: int) -> float | None:
+    if price is None or not benchmark:
+        return None
+    return float(BPS * sign * (price - benchmark) / benchmark)

@@ -1,0 +1,226 @@
+"""VwapTracker: the market's volume and notional over a parent's window, exact, with what it may have missed.
+
+Promise: each print counts once, whatever the order of arrival; sums are integers; a print belongs to the window by the
+venue's time.  Where the venue's trade ids rise by one, a jump is a gap that stands until the missing ids have come.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from execd.core.events import Bar, MarketView, QuoteChanged, TradePrinted
+from execd.core.grid import MINUTE, SECOND, Lots, Nanos, Notional, Ticks
+from execd.core.orders import ParentOrder
+
+GAPS_MAX = 64
+"""Most ranges of missing ids that are kept fillable; older ones become `lost`."""
+
+RECENT_IDS_MAX = 20_000
+"""Ids remembered to tell repeats apart where ids do not rise by one."""
+
+
+class Rolling:
+    """Volume and notional of the last `span`, in buckets of one second of venue time.  O(1) a print, amortised."""
+
+    __slots__ = ("_buckets", "_span", "notional", "volume")
+
+    def __init__(self, span: Nanos) -> None:
+        self._span = span // SECOND
+        self._buckets: deque[list[int]] = deque()  # [second, volume, notional], ascending
+        self.volume = 0
+        self.notional = 0
+
+    def add(self, at: Nanos, volume: int, notional: int) -> None:
+        """Count a print in the bucket of its second, late ones too."""
+        second = at // SECOND
+        buckets = self._buckets
+        if buckets and second <= buckets[-1][0] - self._span:
+            return
+        self.volume += volume
+        self.notional += notional
+        position = len(buckets)
+        while position and buckets[position - 1][0] > second:
+            position -= 1
+        if position and buckets[position - 1][0] == second:
+            buckets[position - 1][1] += volume
+            buckets[position - 1][2] += notional
+        else:
+            buckets.insert(position, [second, volume, notional])
+            self.forget(Nanos(buckets[-1][0] * SECOND))
+
+    def forget(self, now: Nanos) -> None:
+        """Drop the buckets that lie a whole span or more before now."""
+        oldest = now // SECOND - self._span
+        while self._buckets and self._buckets[0][0] <= oldest:
+            _, volume, notional = self._buckets.popleft()
+            self.volume -= volume
+            self.notional -= notional
+
+
+class Gaps:
+    """Which trade ids have been seen.  `missing` are the ranges that may still come."""
+
+    __slots__ = ("_contiguous", "_order", "_recent", "last", "lost", "missing")
+
+    def __init__(self, *, contiguous: bool) -> None:
+        self._contiguous = contiguous
+        self._recent: set[int] = set()
+        self._order: deque[int] = deque()
+        self.last: int | None = None
+        self.missing: list[tuple[int, int]] = []
+        self.lost = 0
+
+    def take(self, trade: int) -> bool:
+        """Note an id; False if it was seen before."""
+        if not self._contiguous:
+            return self._take_loose(trade)
+        last = self.last
+        if last is None:
+            self.last = trade
+            return True
+        if trade == last + 1:
+            self.last = trade
+            return True
+        if trade > last:
+            self.missing.append((last + 1, trade - 1))
+            self.last = trade
+            if len(self.missing) > GAPS_MAX:
+                low, high = self.missing.pop(0)
+                self.lost += high - low + 1
+            return True
+        return self._fill(trade)
+
+    def _fill(self, trade: int) -> bool:
+        for index, (low, high) in enumerate(self.missing):
+            if low <= trade <= high:
+                rest = [(low, trade - 1), (trade + 1, high)]
+                self.missing[index : index + 1] = [part for part in rest if part[0] <= part[1]]
+                return True
+        return False
+
+    def _take_loose(self, trade: int) -> bool:
+        if trade in self._recent:
+            return False
+        self._recent.add(trade)
+        self._order.append(trade)
+        if len(self._order) > RECENT_IDS_MAX:
+            self._recent.discard(self._order.popleft())
+        self.last = trade if self.last is None else max(self.last, trade)
+        return True
+
+
+class VwapTracker:
+    """The tape and the quotes as one parent sees them.  `observe` is O(1) and decides nothing."""
+
+    def __init__(self, parent: ParentOrder, trailing: Nanos, *, contiguous: bool) -> None:
+        self._parent = parent
+        self._ids = Gaps(contiguous=contiguous)
+        self._minute = Rolling(MINUTE)
+        self._trailing = Rolling(trailing)
+        self._bars: dict[int, Bar] = {}
+        self._touched: set[int] = set()
+        self._quote: QuoteChanged | None = None
+        self._quote_at: Nanos | None = None
+        self._last: TradePrinted | None = None
+        self._last_at: Nanos | None = None
+        self._first_id: int | None = None
+        self.volume = 0
+        self.notional = 0
+        self.trades = 0
+
+    @property
+    def missing(self) -> tuple[tuple[int, int], ...]:
+        """Ranges of trade ids [first, last] that were skipped and may still be back-filled."""
+        return tuple(self._ids.missing)
+
+    @property
+    def last_id(self) -> int | None:
+        """The highest trade id seen."""
+        return self._ids.last
+
+    def observe(self, now: Nanos, event: TradePrinted | QuoteChanged) -> None:
+        """Take a print or a quote into account, once."""
+        if isinstance(event, QuoteChanged):
+            self._quote = event
+            self._quote_at = now
+        elif self._ids.take(event.id):
+            self._count(now, event)
+
+    def _count(self, now: Nanos, trade: TradePrinted) -> None:
+        notional = trade.price * trade.quantity
+        self._minute.add(trade.at, trade.quantity, notional)
+        self._trailing.add(trade.at, trade.quantity, notional)
+        if self._last is None or trade.at >= self._last.at:
+            self._last = trade
+            self._last_at = now
+        if self._parent.start <= trade.at < self._parent.end:
+            self.volume += trade.quantity
+            self.notional += notional
+            self.trades += 1
+            if self._first_id is None or trade.id < self._first_id:
+                self._first_id = trade.id
+            self._extend_bar(trade, notional)
+
+    def _extend_bar(self, trade: TradePrinted, notional: int) -> None:
+        number = self._parent.slice_at(trade.at)
+        bar = self._bars.get(number)
+        volume, money, trades = (bar.volume, bar.notional, bar.trades) if bar else (0, 0, 0)
+        self._bars[number] = Bar(
+            start=self._parent.boundary(number),
+            volume=Lots(volume + trade.quantity),
+            notional=Notional(money + notional),
+            close=trade.price,
+            trades=trades + 1,
+        )
+        self._touched.add(number)
+
+    def view(self, now: Nanos) -> MarketView:
+        """The market as of now.  Bars that changed since the last view come with it, once."""
+        self._minute.forget(now)
+        self._trailing.forget(now)
+        quote, last = self._quote, self._last
+        bars = tuple(self._bars[number] for number in sorted(self._touched))
+        self._touched.clear()
+        return MarketView(
+            bid=quote.bid if quote else None,
+            bid_size=quote.bid_size if quote else Lots(0),
+            ask=quote.ask if quote else None,
+            ask_size=quote.ask_size if quote else Lots(0),
+            quote_at=self._quote_at,
+            last=last.price if last else None,
+            last_at=self._last_at,
+            last_id=self._ids.last,
+            last_venue_at=last.at if last else None,
+            minute_volume=Lots(self._minute.volume),
+            minute_notional=Notional(self._minute.notional),
+            trailing_volume=Lots(self._trailing.volume),
+            volume=Lots(self.volume),
+            notional=Notional(self.notional),
+            trades=self.trades,
+            first_id=self._first_id,
+            gaps=self.missing,
+            lost=self._ids.lost,
+            bars=bars,
+        )
+
+    def restore(self, view: MarketView, bars: dict[int, Bar]) -> None:
+        """Continue from what was journalled last, so that only the ids after it need to be fetched.
+
+        Rolling sums and quotes start empty: they are about now, and what is not known now is not known.
+        """
+        self.volume, self.notional, self.trades = view.volume, view.notional, view.trades
+        self._ids.last = view.last_id
+        self._ids.missing = list(view.gaps)
+        self._ids.lost = view.lost
+        self._first_id = view.first_id
+        self._bars = dict(bars)
+
+
+def minute_price2(view: MarketView) -> int | None:
+    """Twice the VWAP of the last minute in ticks, rounded down; None where nothing traded."""
+    return 2 * view.minute_notional // view.minute_volume if view.minute_volume else None
+
+
+def last_price2(view: MarketView) -> int | None:
+    """Twice the last traded price in ticks (all references are doubled, so that a mid is whole)."""
+    return None if view.last is None else 2 * Ticks(view.last)
