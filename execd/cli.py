@@ -1,0 +1,407 @@
+"""execd's commands: parse, call, print.
+
+Promise: bad input ends with one clear message on standard error and an exit code from the list below, never with a
+traceback; what a machine reads goes to standard output, all else to standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from execd.runtime.launch import Job
+
+DONE, UNEXPECTED, USAGE, UNFILLED, INTERLOCK, HUMAN, BAD_INPUT = 0, 1, 2, 3, 4, 5, 78
+
+EPILOG = (
+    "Exit codes: 0 done or drained; 1 unexpected; 2 usage; 3 the parent ended unfilled; 4 a safety interlock refused; "
+    "5 a human is needed; 70 the journal could not be written; 78 bad order, configuration, model or data."
+)
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Works a parent order on a crypto exchange so that its average price stays close to the market's VWAP.",
+    epilog=EPILOG,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+OrderOption = Annotated[Path, typer.Option("--parent-order", "-o", help="The order file (docs/order-file.md).")]
+ConfigOption = Annotated[Path, typer.Option("--config", help="The settings (docs/configuration.md).")]
+StateOption = Annotated[
+    Path | None, typer.Option("--state-dir", envvar="EXECD_STATE_DIR", help="Overrides state_dir of the settings.")
+]
+ModeOption = Annotated[
+    str | None, typer.Option("--mode", help="Overrides mode of the settings: practice, paper, testnet or live.")
+]
+ExchangeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--exchange",
+        envvar="EXECD_EXCHANGE",
+        help="A file with the ready line of a running `execd exchange --tls`; else practice starts its own.",
+    ),
+]
+TapeOption = Annotated[Path | None, typer.Option("--tape", help="Practice: replay these trades (parquet or csv).")]
+SpeedOption = Annotated[str, typer.Option("--speed", help="Practice: seconds of tape a second, such as 4 or 0.5.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="For machines: the last line of output is one JSON object.")]
+LiveOption = Annotated[bool, typer.Option("--live", help="Real money: needed beside mode live.")]
+PortOption = Annotated[
+    int | None, typer.Option("--metrics-port", min=0, max=65535, help="Overrides metrics.port of the settings.")
+]
+
+CONFIG = Path("config/execd.yaml")
+
+
+@app.command(
+    epilog="Example: execd run --parent-order config/orders/demo.yaml   |   "
+    "execd run -o config/orders/tape.yaml --tape trades.parquet --speed 4 --json"
+)
+def run(
+    parent_order: OrderOption,
+    config: ConfigOption = CONFIG,
+    *,
+    state_dir: StateOption = None,
+    mode: ModeOption = None,
+    exchange: ExchangeOption = None,
+    tape: TapeOption = None,
+    speed: SpeedOption = "1",
+    live: LiveOption = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Give up an unfinished parent of this order file.")] = False,
+    metrics_port: PortOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Work a parent order to its end.  The same command again resumes a parent that was interrupted."""
+    with _one_message():
+        job = _job(parent_order, config, state_dir, mode, exchange, tape, speed, metrics_port, live=live, fresh=fresh)
+        code = _run(job, json=json)
+    raise typer.Exit(code)
+
+
+@app.command(epilog="Example: execd check --parent-order config/orders/demo.yaml")
+def check(
+    parent_order: OrderOption,
+    config: ConfigOption = CONFIG,
+    *,
+    state_dir: StateOption = None,
+    mode: ModeOption = None,
+    exchange: ExchangeOption = None,
+    tape: TapeOption = None,
+    speed: SpeedOption = "1",
+    live: LiveOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Say all that is wrong with an order, or show its plan.  Nothing is sent."""
+    with _one_message():
+        from execd.runtime import checking
+
+        job = _job(parent_order, config, state_dir, mode, exchange, tape, speed, None, live=live, fresh=False)
+        found = asyncio.run(checking.check(job))
+        checking.show(found, json=json)
+    raise typer.Exit(DONE)
+
+
+@app.command(epilog="Example: execd exchange --port 8080 --tls --seed 7 > exchange.json")
+def exchange(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port on loopback; 0 takes a free one.")] = 0,
+    *,
+    tls: Annotated[bool, typer.Option("--tls", help="Serve TLS with an authority of its own.")] = False,
+    tape: Annotated[Path | None, typer.Option(help="Replay these trades (parquet or csv).")] = None,
+    book: Annotated[Path | None, typer.Option(help="Best quotes that belong to the tape.")] = None,
+    speed: SpeedOption = "1",
+    seed: Annotated[int, typer.Option(min=0, help="The seed of the synthetic market.")] = 7,
+    symbols: Annotated[str | None, typer.Option(help="Comma-separated, such as BTC/USDT,ETH/USDT.")] = None,
+    balances: Annotated[str | None, typer.Option(help="Such as USDT=5000000,BTC=50.")] = None,
+    linger: Annotated[float | None, typer.Option(help="Leave after nobody was there for so many seconds.")] = None,
+    ed25519: Annotated[Path | None, typer.Option(help="A public key (PEM) to accept beside the HMAC key.")] = None,
+) -> None:
+    """Serve the practice exchange: Binance Spot's protocol on loopback.  Prints one JSON line when it is ready."""
+    with _one_message():
+        from execd.exchange.options import ExchangeOptions, read_balances
+        from execd.exchange.server import main as serve
+
+        options = ExchangeOptions(
+            port=port,
+            tls=tls,
+            tape=tape,
+            book=book,
+            speed=_speed(speed),
+            seed=seed,
+            symbols=None if symbols is None else tuple(word.strip() for word in symbols.split(",")),
+            balances=None if balances is None else read_balances(balances),
+            linger=linger,
+            ed25519=ed25519,
+        )
+        code = serve(options)
+    raise typer.Exit(code)
+
+
+@app.command(epilog="Example: execd replay state/done/practice-demo-p....journal")
+def replay(journal: Annotated[Path, typer.Argument(help="A journal.")], *, json: JsonOption = False) -> None:
+    """Repeat every decision of a journal and say whether each was identical."""
+    with _one_message():
+        from execd.runtime import reading
+
+        identical = reading.replay(journal, json=json)
+    raise typer.Exit(DONE if identical else HUMAN)
+
+
+@app.command(epilog="Example: execd report state/done/practice-demo-p....journal")
+def report(journal: Annotated[Path, typer.Argument(help="A journal.")], *, json: JsonOption = False) -> None:
+    """Show the report of a journal, as far as it goes.  The exchange is not asked."""
+    with _one_message():
+        from execd.runtime import reading
+
+        reading.report(journal, json=json)
+
+
+@app.command(epilog="Example: execd status   |   execd status practice-demo --json")
+def status(
+    name: Annotated[str | None, typer.Argument(help="Which parent, where several run.")] = None,
+    config: ConfigOption = CONFIG,
+    *,
+    state_dir: StateOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show how a running parent stands."""
+    with _one_message():
+        from execd.runtime import operate
+
+        operate.status(_state_dir(config, state_dir), name, json=json)
+
+
+def _verb(name: str, help_text: str) -> None:
+    @app.command(name, help=help_text, epilog=f"Example: execd {name}   |   execd {name} practice-demo")
+    def verb(
+        parent: Annotated[str | None, typer.Argument(help="Which parent, where several run.")] = None,
+        config: ConfigOption = CONFIG,
+        *,
+        state_dir: StateOption = None,
+    ) -> None:
+        with _one_message():
+            from execd.runtime import operate
+
+            operate.tell(_state_dir(config, state_dir), parent, name)
+
+
+_verb("pause", "Send no new orders for a running parent and cancel what is open; `resume` lifts it.")
+_verb("resume", "Lift a pause, and let an order that was stopped by rejections go on.")
+_verb("cancel", "End a running parent: cancel, resolve, report.")
+
+
+@app.command(epilog='Example: execd kill --reason "wrong side"')
+def kill(
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
+    config: ConfigOption = CONFIG,
+    *,
+    state_dir: StateOption = None,
+) -> None:
+    """Trip the kill switch: nothing but cancels and queries leaves any more, over every restart, until `reset`."""
+    with _one_message():
+        from execd.runtime import operate
+
+        operate.kill(_state_dir(config, state_dir), reason)
+
+
+@app.command(epilog='Example: execd reset --reason "cause found: wrong side in the order file"')
+def reset(
+    reason: Annotated[str, typer.Option("--reason", help="Why it may trade again; it is recorded.")],
+    config: ConfigOption = CONFIG,
+    *,
+    state_dir: StateOption = None,
+) -> None:
+    """Release the kill switch.  Only a human does this."""
+    with _one_message():
+        from execd.runtime import operate
+
+        operate.reset(_state_dir(config, state_dir), reason)
+
+
+@app.command(epilog="Example: execd healthcheck")
+def healthcheck(
+    config: ConfigOption = CONFIG,
+    *,
+    state_dir: StateOption = None,
+) -> None:
+    """Ask each running daemon of the state folder whether it answers.  Exit code 1 if one does not."""
+    with _one_message():
+        from execd.runtime import operate
+
+        well = operate.healthy(_state_dir(config, state_dir))
+    raise typer.Exit(DONE if well else UNEXPECTED)
+
+
+@app.command(epilog="Example: execd train models/recipes/vwap-1.yaml --data DIR --out models/vwap-1")
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe under models/recipes.")],
+    data: Annotated[Path, typer.Option(help="The folder of market data (docs/evaluation.md).")],
+    out: Annotated[Path, typer.Option(help="The model folder to write.")],
+) -> None:
+    """Train a model from a recipe.  Interrupted, the same command goes on."""
+    with _one_message():
+        from execd.learning.training import train as teach
+
+        teach(recipe, data, out)
+
+
+@app.command(epilog="Example: execd evaluate models/vwap-1 --data DIR")
+def evaluate(
+    models: Annotated[list[Path], typer.Argument(help="Model folders.")],
+    data: Annotated[Path, typer.Option(help="The folder of market data (docs/evaluation.md).")],
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Score models against the baselines on data that is later than what they learned from."""
+    with _one_message():
+        from execd.learning import evaluation
+
+        found = evaluation.evaluate(models, data)
+        sys.stdout.write(_json(found) if json else evaluation.render(found))
+        sys.stdout.write("\n")
+
+
+def _run(job: Job, *, json: bool) -> int:
+    from execd.runtime import daemon, screen
+    from execd.runtime.report import as_json
+    from execd.runtime.show import console_for_people, show
+
+    with screen.open_screen(quiet=json) as shown:
+        result = _with_uvloop(daemon.run(job, shown))
+    found = result.report
+    if json:
+        sys.stdout.write(as_json(found) + "\n")
+    else:
+        show(found, console_for_people())
+    if result.drained:
+        sys.stderr.write("execd: drained; the same command resumes the parent\n")
+        return DONE
+    if not found.verdict.agrees:
+        return HUMAN
+    return DONE if found.complete or found.state == "canceled" else UNFILLED
+
+
+def _with_uvloop(coroutine: Any) -> Any:
+    try:
+        import uvloop
+    except ImportError:  # not made for every platform
+        return asyncio.run(coroutine)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(coroutine)
+
+
+def _job(
+    parent_order: Path,
+    config: Path,
+    state_dir: Path | None,
+    mode: str | None,
+    exchange_file: Path | None,
+    tape: Path | None,
+    speed: str,
+    metrics_port: int | None,
+    *,
+    live: bool,
+    fresh: bool,
+) -> Job:
+    from execd.runtime.launch import Job
+    from execd.runtime.overrides import override
+    from execd.runtime.settings import OrderFile, RiskFile, Settings, SettingsError, load
+
+    settings = override(load(config, Settings), state_dir=state_dir, mode=mode, metrics_port=metrics_port)
+    risk = load(settings.risk_file, RiskFile)
+    if tape is not None and not tape.is_file():
+        raise SettingsError([f"--tape: {tape} is no file; give a parquet or csv file of trades"])
+    return Job(
+        settings=settings,
+        risk=risk,
+        order=load(parent_order, OrderFile),
+        live=live,
+        exchange=exchange_file,
+        tape=tape,
+        speed=_speed(speed),
+        fresh=fresh,
+    )
+
+
+def _state_dir(config: Path, state_dir: Path | None) -> Path:
+    from execd.runtime.settings import Settings, load
+
+    return state_dir or load(config, Settings).state_dir
+
+
+def _speed(text: str) -> Fraction:
+    try:
+        speed = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        speed = Fraction(0)
+    if not 0 < speed <= 1000:
+        raise typer.BadParameter(f"--speed: value is {text}; allowed: a number above 0 and at most 1000, such as 4")
+    return speed
+
+
+def _json(found: Any) -> str:
+    import json
+
+    return json.dumps(found, allow_nan=False)
+
+
+@contextmanager
+def _one_message() -> Iterator[None]:
+    """Turn what an operator can cause into one message and an exit code."""
+    try:
+        yield
+    except (typer.Exit, typer.BadParameter):
+        raise
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except Exception as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        sys.stderr.write(f"execd: {error}\n")
+        raise typer.Exit(code) from None
+
+
+def exit_code(error: Exception) -> int | None:
+    """The documented exit code of an expected error; None for one that nobody expected."""
+    for module, name, code in EXPECTED:
+        # Looked up only where its module was imported: an error cannot come from one that was not.
+        kind = getattr(sys.modules.get(module), name, None)
+        if kind is not None and isinstance(error, kind):
+            return code
+    return None
+
+
+EXPECTED = (
+    ("execd.runtime.settings_load", "SettingsError", BAD_INPUT),
+    ("execd.runtime.admission", "AdmissionRefused", BAD_INPUT),
+    ("execd.runtime.launch", "InterlockError", INTERLOCK),
+    ("execd.runtime.practice", "PracticeError", BAD_INPUT),
+    ("execd.runtime.daemon", "UnsafeError", HUMAN),
+    ("execd.runtime.journal_file", "JournalError", HUMAN),
+    ("execd.runtime.codec", "JournalError", HUMAN),
+    ("execd.runtime.latch", "LatchError", HUMAN),
+    ("execd.runtime.control", "ControlError", HUMAN),
+    ("execd.venues", "VenueError", BAD_INPUT),
+    ("execd.policies.manifest", "ModelRefused", BAD_INPUT),
+    ("execd.learning.recipe", "RecipeError", BAD_INPUT),
+    ("execd.learning.series", "DataError", BAD_INPUT),
+    ("execd.exchange.options", "BadOptions", BAD_INPUT),
+)
+"""Every error that input, the exchange or an operator can cause, by the module that defines it."""
+
+
+def main() -> None:
+    """Run the command line."""
+    # Threads of numerical libraries are slower than one for a single row, and take the core that the feed needs.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    app()

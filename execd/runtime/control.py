@@ -1,0 +1,125 @@
+"""The operator's word to a running daemon: a socket in the state folder, open to its owner alone.
+
+Promise: who spoke is taken from the kernel (SO_PEERCRED), not from what they say, and stands in the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from execd.core.events import Event, ParentCanceled, ParentPaused, ParentResumed
+
+SUFFIX = ".sock"
+ASK_TIMEOUT_S = 5.0
+PATH_MAX = 100
+"""Bytes of a unix socket's path that every system allows."""
+
+VERBS: dict[str, type[ParentPaused] | type[ParentResumed] | type[ParentCanceled]] = {
+    "pause": ParentPaused,
+    "resume": ParentResumed,
+    "cancel": ParentCanceled,
+}
+
+
+class ControlError(Exception):
+    """No daemon answers there, or which one is meant is not clear.  One clear sentence."""
+
+
+class Control:
+    """Listens on a socket; turns verbs into facts."""
+
+    def __init__(self, path: Path, parent: str, post: Callable[[Event], None], status: Callable[[], Any]) -> None:
+        self.path = path
+        self._parent, self._post, self._status = parent, post, status
+        self._runner: web.AppRunner | None = None
+
+    async def open(self) -> None:
+        """Listen.  Raises ControlError where the path is too long for a socket."""
+        if len(os.fsencode(self.path)) > PATH_MAX:
+            raise ControlError(f"{self.path}: too long for a socket ({PATH_MAX} bytes); choose a shorter state_dir")
+        app = web.Application()
+        app.router.add_get("/status", self._answer_status)
+        app.router.add_post("/{verb}", self._take_verb)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        # The journal's lock is ours by now, so that a socket which lies there is a dead process's.
+        self.path.unlink(missing_ok=True)
+        mask = os.umask(0o177)
+        try:
+            await web.UnixSite(self._runner, str(self.path), shutdown_timeout=1).start()
+        finally:
+            os.umask(mask)
+
+    async def close(self) -> None:
+        """Stop listening and remove the socket."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self.path.unlink(missing_ok=True)
+
+    async def _answer_status(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._status())
+
+    async def _take_verb(self, request: web.Request) -> web.Response:
+        kind = VERBS.get(request.match_info["verb"])
+        if kind is None:
+            return web.json_response({"error": f"unknown verb; known are {', '.join(VERBS)}"}, status=404)
+        self._post(kind(self._parent, _who(request)))
+        return web.json_response({"parent": self._parent, "taken": request.match_info["verb"]})
+
+
+def _who(request: web.Request) -> str:
+    """The user at the other end of the socket, from the kernel."""
+    assert request.transport is not None, "a request that is being answered has a connection"
+    peer: socket.socket = request.transport.get_extra_info("socket")
+    _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except KeyError:
+        return f"uid {uid}"
+
+
+def running(folder: Path) -> dict[str, Path]:
+    """The sockets in a folder by the name of the parent that each serves."""
+    return {path.name.removesuffix(SUFFIX): path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+
+
+def choose(folder: Path, name: str | None) -> Path:
+    """The socket that an operator means.  Raises ControlError."""
+    found = running(folder)
+    if name is None and len(found) == 1:
+        return next(iter(found.values()))
+    chosen = [path for key, path in found.items() if name is not None and name in (key, key.split("-", 1)[-1])]
+    if len(chosen) == 1:
+        return chosen[0]
+    there = ", ".join(found) or "none"
+    if name is None:
+        raise ControlError(f"name the parent that is meant; running in {folder}: {there}")
+    raise ControlError(f"no parent {name!r} is running in {folder}; running: {there}")
+
+
+def ask(path: Path, verb: str) -> dict[str, Any]:
+    """Send a verb, or `status`, and return the answer.  Raises ControlError."""
+    return asyncio.run(_ask(path, verb))
+
+
+async def _ask(path: Path, verb: str) -> dict[str, Any]:
+    connector = aiohttp.UnixConnector(str(path))
+    timeout = aiohttp.ClientTimeout(total=ASK_TIMEOUT_S)
+    try:
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+            method = "GET" if verb == "status" else "POST"
+            async with session.request(method, f"http://execd/{verb}") as response:
+                answer: dict[str, Any] = await response.json()
+                return answer
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise ControlError(f"{path}: nobody answers ({type(error).__name__}); the daemon is gone or hangs") from error

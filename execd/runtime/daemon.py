@@ -1,0 +1,446 @@
+"""Wires one parent order to one exchange and works it to its end: start, recover, run, drain, account.
+
+Promise: starting is recovering.  A journal is replayed and proven before it is worked on; what was in flight is in
+doubt until the exchange has spoken; a journal that cannot be written ends the process at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import execd
+from execd.core import doubt
+from execd.core.commands import Command, FinishParent
+from execd.core.desk import Desk
+from execd.core.events import DrainBegun, Event, OrderFilled, ParentSubmitted, QuoteChanged, Recovered, Woken
+from execd.core.execution import Execution, Phase
+from execd.core.grid import BPS, Instrument, Nanos, Ticks
+from execd.runtime import files, launch, practice, watch
+from execd.runtime.admission import admit, window
+from execd.runtime.advisor import Advice, Advisor, engage
+from execd.runtime.clock import Clock
+from execd.runtime.control import Control
+from execd.runtime.door import Door, PortTakenError
+from execd.runtime.hands import Hands
+from execd.runtime.journal import Journal, JournalFailed
+from execd.runtime.latch import Latch
+from execd.runtime.launch import Job, Opened
+from execd.runtime.metrics import Metrics
+from execd.runtime.reconcile import Verdict, compare
+from execd.runtime.replay import replay, restore_trackers
+from execd.runtime.report import ModelUse, Report, as_dict, report
+from execd.runtime.sequencer import Sequencer
+from execd.runtime.settings import LogFormat, Mode
+from execd.runtime.tape import Tape
+from execd.runtime.telemetry import FactLog, configure
+from execd.venues import Venue
+from execd.venues.fuse import Fuse
+
+HISTORY_BARS = 48
+"""Bars before the start that a policy is shown."""
+
+MILLISECOND = 1_000_000
+
+JOURNAL_FAILED = 70
+"""Exit code of a process whose journal could not be written."""
+
+
+class UnsafeError(Exception):
+    """The state that was found cannot be traded on; a human is needed.  One clear sentence.  Exit code 5."""
+
+
+class Screen(Protocol):
+    """Shows progress to whoever looks."""
+
+    def show(self, execution: Execution, now: Nanos) -> None:
+        """Draw the present state."""
+        ...
+
+    def say(self, words: str) -> None:
+        """Tell one sentence."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended: the report, and whether the parent stays resumable because the process was asked to leave."""
+
+    report: Report
+    drained: bool
+
+
+async def run(job: Job, screen: Screen) -> Result:
+    """Work a parent order until it is over or the process is asked to leave.
+
+    Raises:
+        InterlockError, UnsafeError, AdmissionRefused, SettingsError, JournalError, VenueError, PracticeError,
+        ControlError: one clear sentence each; nothing was sent, or all that was sent stays in the journal.
+    """
+    launch.interlocks(job)
+    clock = Clock()
+    place = files.place(job)
+    resume = files.resumable(job, place, screen.say)
+    async with AsyncExitStack() as stack:
+        opened = await launch.open_exchange(job, clock, resume)
+        stack.push_async_callback(opened.venue.close)
+        _log_to_stderr(job, opened.secrets)
+        for warning in opened.warnings:
+            screen.say(warning)
+        instrument = await opened.venue.open(job.order.symbol)
+        account = await opened.venue.account()
+        clock.shift(await opened.venue.clock_offset())
+        if not place.journal.exists():
+            session = await _begin(job, place, opened, instrument, account, clock, screen)
+        else:
+            session = await _resume(job, place, opened, account, clock, screen)
+        stack.callback(session.journal.close)
+        worker = _Worker(job, session, opened, clock, screen)
+        result = await worker.work()
+    if not result.drained:
+        files.archive(place, result.report.execution.parent.id)
+        if opened.own and opened.practice is not None:
+            practice.stop(opened.practice)
+    return result
+
+
+@dataclass(slots=True)
+class _Session:
+    """What a start, fresh or not, hands to the worker.
+
+    `first` is the fact that begins this life, `reference` the price around which the fuse lets orders pass.
+    """
+
+    journal: Journal
+    desk: Desk
+    advice: Advice
+    latch: Latch
+    first: ParentSubmitted | Recovered
+    reference: Ticks
+
+
+async def _begin(
+    job: Job,
+    place: files.Place,
+    opened: Opened,
+    instrument: Instrument,
+    account: str,
+    clock: Clock,
+    screen: Screen,
+) -> _Session:
+    """Admit a new parent and make its journal."""
+    # A whole millisecond: real venues stamp their prints with no more, and a window's edge must not fall between.
+    venue, now = opened.venue, Nanos(-(-clock() // MILLISECOND) * MILLISECOND)
+    when = window(job.order, now)
+    quote = await venue.quote(job.order.symbol)
+    advice = engage(
+        job.order.model or job.settings.model, job.settings.models_dir, Nanos(when.end - when.start), when.slices
+    )
+    curve = files.curve(when)
+    admission = admit(job.order, instrument, quote.bid, quote.ask, job.risk, now=now, curve=curve)
+    for warning in admission.warnings:
+        screen.say(warning)
+    parent = admission.parent
+    interval = Nanos((parent.end - parent.start) // parent.slices)
+    history = await venue.bars(job.order.symbol, interval, HISTORY_BARS, parent.start)
+    submitted = ParentSubmitted(
+        parent=parent,
+        limits=admission.limits,
+        validity=venue.caps.request_validity,
+        own_prints=venue.caps.own_prints,
+        contiguous=venue.caps.contiguous_trade_ids,
+        curve=admission.curve,
+        history=tuple(history),
+        proposal_within=job.settings.timing.proposal_deadline,
+    )
+    header = files.header(job, parent.id, account, now, advice.sha256)
+    journal = Journal.open(place.journal, header=header, create=True)
+    journal.start(now, Nanos(0), header)
+    return _Session(journal, Desk(), advice, Latch.of_all(job.settings.state_dir), submitted, _mid(quote))
+
+
+async def _resume(job: Job, place: files.Place, opened: Opened, account: str, clock: Clock, screen: Screen) -> _Session:
+    """Bring a parent back from its journal, and prove that the journal still means the same."""
+    stored = Journal.peek(place.journal)
+    header = files.header(job, stored.parent, account, stored.created, stored.model_sha256)
+    journal = Journal.open(place.journal, header=header, create=False)
+    try:
+        result = replay(journal.rows())
+        if result.differences:
+            first = result.differences[0].row
+            raise UnsafeError(
+                f"{place.journal}: {len(result.differences)} decisions do not repeat, the first in row {first.seq}: "
+                f"the journal was written by another version ({stored.code}); finish it with that one"
+            )
+        clock.not_before(result.last)
+        restore_trackers(result.desk)
+        if not result.desk.executions:
+            raise UnsafeError(f"{place.journal}: holds no parent; nothing was sent. Start over with --fresh")
+        execution = next(iter(result.desk.executions.values()))
+        parent, arrival2 = execution.parent, execution.arrival2
+        reference = _mid(await opened.venue.quote(job.order.symbol)) if arrival2 is None else Ticks(arrival2 // 2)
+        advice = engage(
+            job.order.model or job.settings.model,
+            job.settings.models_dir,
+            Nanos(parent.end - parent.start),
+            parent.slices,
+        )
+        journal.start(clock(), Nanos(0), files.header(job, stored.parent, account, clock(), advice.sha256))
+    except BaseException:
+        journal.close()
+        raise
+    screen.say(f"resuming {parent.id} from {place.journal.name} ({result.rows} rows)")
+    return _Session(journal, result.desk, advice, Latch.of_all(job.settings.state_dir), Recovered(), reference)
+
+
+class _Worker:
+    """One life of the process on one parent."""
+
+    def __init__(self, job: Job, session: _Session, opened: Opened, clock: Clock, screen: Screen) -> None:
+        self._job, self._session, self._opened = job, session, opened
+        self._clock, self._screen = clock, screen
+        self._venue: Venue = opened.venue
+        self._metrics = Metrics(
+            self._venue.name, job.order.symbol, session.advice.policy.name, version=execd.__version__, started=clock()
+        )
+        self._log = FactLog()
+        self._finished: asyncio.Future[FinishParent] = asyncio.get_running_loop().create_future()
+        self._signals = 0
+        self._verdict: Verdict | None = None
+
+    @property
+    def _execution(self) -> Execution:
+        return next(iter(self._session.desk.executions.values()))
+
+    async def work(self) -> Result:
+        """Run until the parent is over or drained; return the account."""
+        session = self._session
+        session.journal.on_failure = _die
+        session.journal.on_durable = self._metrics.appended
+        for execution in session.desk.executions.values():
+            self._log.know(execution.parent)
+        try:
+            async with asyncio.TaskGroup() as group:
+                advisor = Advisor(session.advice.policy, self._metrics.inferred)
+                sequencer = Sequencer(session.desk, session.journal, self._clock, self._witness)
+                sequencer.obey = Hands(
+                    self._venue, advisor, sequencer.post, session.journal.sync, group, self._finish
+                ).obey
+                return await self._live(sequencer, group)
+        except BaseExceptionGroup as broken:
+            raise _first(broken) from broken
+
+    def _witness(self, now: Nanos, event: Event, commands: Sequence[Command]) -> None:
+        self._log(now, event, commands)
+        self._metrics(now, event, commands)
+
+    async def _live(self, sequencer: Sequencer, group: asyncio.TaskGroup) -> Result:
+        session = self._session
+        self._arm(sequencer)
+        execution, tape = self._execution, Tape(self._venue, self._job.order.symbol, sequencer.post)
+        if isinstance(session.first, ParentSubmitted):
+            await tape.warm()
+        status = self._status
+        door = Door(self._metrics.exposition, self._ready, status)
+        place = files.place(self._job)
+        control = Control(place.socket, execution.parent.id, sequencer.post, status)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(door.close)
+            await self._open_door(door)
+            stack.push_async_callback(control.close)
+            await control.open()
+            with self._signal_handlers(sequencer):
+                tasks = [group.create_task(each) for each in self._tasks(sequencer, tape)]
+                loop = group.create_task(sequencer.run())
+                await self._finished
+                drained = execution.phase is not Phase.DONE
+                complete = drained or await tape.complete(execution, self._clock)
+                for task in (*tasks, loop):
+                    task.cancel()
+                await asyncio.wait([*tasks, loop])
+            return await self._account(sequencer, drained=drained, complete=complete)
+
+    def _arm(self, sequencer: Sequencer) -> None:
+        """Give the venue its fuse, tell the desk of this life, and of a latch that is set."""
+        session = self._session
+        if isinstance(session.first, Recovered):
+            self._venue.arm(_fuse(session, self._venue))
+        sequencer.turn(session.first)
+        if isinstance(session.first, ParentSubmitted):
+            self._venue.arm(_fuse(session, self._venue))
+
+    def _tasks(self, sequencer: Sequencer, tape: Tape) -> Iterator[Any]:
+        session, timing, execution = self._session, self._job.settings.timing, self._execution
+        yield self._venue.stream(self._job.order.symbol, sequencer.post)
+        yield tape.mend_for_ever(execution)
+        yield watch.watch_latch(session.latch, session.desk, sequencer.post, timing.latch_poll)
+        yield watch.sweep(self._venue, session.latch, execution, sequencer.post)
+        yield watch.watch_account(self._venue, execution, sequencer.post, timing.reconcile, self._reconciled)
+        yield watch.watch_clock(self._venue, timing.clock_check, self._metrics.clock_checked)
+        yield watch.watch_loop(self._metrics.loop_lagged)
+        yield self._show_progress()
+
+    async def _show_progress(self) -> None:
+        while True:
+            now = self._clock()
+            self._screen.show(self._execution, now)
+            self._metrics.parent(self._execution, now, tripped=self._session.latch.tripped)
+            await asyncio.sleep(self._job.settings.timing.progress / 1e9)
+
+    async def _open_door(self, door: Door) -> None:
+        metrics = self._job.settings.metrics
+        try:
+            await door.open(metrics.host, metrics.port)
+        except PortTakenError as error:
+            if self._job.mode in (Mode.LIVE, Mode.TESTNET):
+                raise UnsafeError(f"{error} (execd.yaml: metrics.port); an order must not run unseen") from error
+            await door.open(metrics.host, 0)
+            self._screen.say(f"{error}; metrics are on port {door.port} instead")
+
+    async def _account(self, sequencer: Sequencer, *, drained: bool, complete: bool) -> Result:
+        """Bring the account to its end: last facts, last view of the market, the exchange's word on it all."""
+        sequencer.drain()
+        sequencer.turn(Woken())
+        execution = self._execution
+        verdict = await compare(self._venue, execution)
+        if verdict.missing_here:
+            for fill in verdict.missing_here:
+                sequencer.turn(OrderFilled(fill))
+            verdict = await compare(self._venue, execution)
+        self._reconciled(verdict)
+        await self._session.journal.sync(self._session.journal.last)
+        if not complete:
+            self._screen.say("not every public trade of the window could be fetched; the benchmark is incomplete")
+        self._metrics.parent(execution, self._clock(), tripped=self._session.latch.tripped)
+        return Result(self._report(verdict), drained)
+
+    def _report(self, verdict: Verdict) -> Report:
+        session, advice = self._session, self._session.advice
+        parent, found = self._execution.parent, self._opened.practice
+        tape = None
+        if found is not None and found.tape is not None:
+            tape = {
+                "file": found.tape.get("file"),
+                "from_us": found.tape_moment(parent.start),
+                "to_us": found.tape_moment(parent.end),
+            }
+        return report(
+            self._execution,
+            verdict,
+            ModelUse(advice.asked, advice.sha256, advice.fallback),
+            mode=self._job.mode.value,
+            journal=str(session.journal.path),
+            tape=tape,
+        )
+
+    def _status(self) -> dict[str, Any]:
+        unknown = Verdict(0, 0, unanswered="not asked yet")
+        return as_dict(self._report(self._verdict or unknown))
+
+    def _ready(self) -> dict[str, bool]:
+        execution = self._execution
+        return {
+            "streams": not execution.streams_down,
+            "journal": self._session.journal.failed is None,
+            "not_killed": not execution.killed,
+            "no_doubt": not any(order.state.value == "in_doubt" for order in execution.blotter.alive.values()),
+        }
+
+    def _reconciled(self, verdict: Verdict) -> None:
+        self._verdict = verdict
+        differences = len(verdict.missing_here) + len(verdict.missing_there) + len(verdict.different)
+        self._metrics.reconciled(answered=verdict.unanswered is None, differences=differences)
+
+    def _finish(self, command: FinishParent) -> None:
+        if not self._finished.done():
+            self._finished.set_result(command)
+
+    @contextmanager
+    def _signal_handlers(self, sequencer: Sequencer) -> Iterator[None]:
+        """SIGTERM and SIGINT drain, the second of them leaves at once; SIGUSR1 trips the kill switch."""
+        loop, current = asyncio.get_running_loop(), asyncio.current_task()
+        assert current is not None
+
+        def drain(name: str) -> None:
+            self._signals += 1
+            if self._signals > 1:
+                current.cancel()
+                return
+            self._screen.say(f"{name}: canceling what is open; the parent stays resumable. Once more leaves at once")
+            sequencer.post(DrainBegun(name))
+            loop.call_later(self._job.settings.timing.drain / 1e9, self._give_up_draining)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, drain, number.name)
+        loop.add_signal_handler(signal.SIGUSR1, lambda: self._session.latch.trip("SIGUSR1", "signal"))
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+                loop.remove_signal_handler(number)
+
+    def _give_up_draining(self) -> None:
+        if not self._finished.done():
+            self._finished.set_exception(
+                UnsafeError(
+                    "not all orders could be ended in time (execd.yaml: timing.drain); run again to resolve them"
+                )
+            )
+
+
+def _log_to_stderr(job: Job, secrets: tuple[str, ...]) -> None:
+    log = job.settings.log
+    configure(json=log.format is LogFormat.JSON, level=log.level.value, secrets=secrets)
+
+
+def _mid(quote: QuoteChanged) -> Ticks:
+    return Ticks((quote.bid + quote.ask) // 2)
+
+
+def _fuse(session: _Session, venue: Venue) -> Fuse:
+    """The last check at the wire, with what earlier lives have sent."""
+    execution = next(iter(session.desk.executions.values()))
+    parent, limits, reference = execution.parent, execution.limits, session.reference
+    band = limits.period_collar_bps + limits.collar_bps + limits.rest_bps
+    lowest, highest = Ticks(max(1, reference * (BPS - band) // BPS)), Ticks(reference * (BPS + band) // BPS + 1)
+    fuse = Fuse(
+        parent.id,
+        parent.side,
+        parent.quantity,
+        lowest=lowest,
+        highest=highest,
+        per_second=limits.messages_per_second + limits.message_burst,
+        per_minute=60 * limits.messages_per_second + limits.message_burst,
+        killed=lambda: session.latch.tripped,
+        processing=venue.caps.request_validity,
+    )
+    for order in execution.blotter.orders.values():
+        fuse.adopt(
+            order.client_id,
+            order.quantity,
+            order.filled,
+            valid_until=Nanos(order.sent_at + doubt.SEND_WITHIN),
+            closed=not order.alive,
+        )
+    return fuse
+
+
+def _die(failure: JournalFailed) -> None:
+    """What cannot be recorded must not be done: leave before anything else happens.  Called by the writer's thread."""
+    sys.stderr.write(f"execd: {failure}; stopping at once\n")
+    sys.stderr.flush()
+    os._exit(JOURNAL_FAILED)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first cause inside nested groups."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

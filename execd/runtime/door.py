@@ -1,0 +1,63 @@
+"""The operator's read-only door: /metrics, /livez, /readyz and /status on one port.  Nothing can be changed here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+
+class PortTakenError(Exception):
+    """The port of the metrics is in use."""
+
+
+class Door:
+    """Serves what three callables give; each is asked on the loop at every request."""
+
+    def __init__(
+        self, metrics: Callable[[], bytes], ready: Callable[[], dict[str, bool]], status: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._metrics, self._ready, self._status = metrics, ready, status
+        self._runner: web.AppRunner | None = None
+        self.port = 0
+
+    async def open(self, host: str, port: int) -> None:
+        """Listen.  Port 0 takes a free one.  Raises PortTakenError."""
+        app = web.Application()
+        app.router.add_get("/metrics", self._serve_metrics)
+        app.router.add_get("/livez", self._serve_live)
+        app.router.add_get("/readyz", self._serve_ready)
+        app.router.add_get("/status", self._serve_status)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, shutdown_timeout=1)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            self._runner = None
+            raise PortTakenError(f"metrics port {host}:{port} cannot be used: {error.strerror}") from error
+        server = self._runner.addresses
+        self.port = int(server[0][1])
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _serve_metrics(self, _request: web.Request) -> web.Response:
+        # Rendering takes tens of milliseconds with many series: not on the loop that trades.
+        body = await asyncio.to_thread(self._metrics)
+        return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    async def _serve_live(self, _request: web.Request) -> web.Response:
+        return web.json_response({"alive": True})
+
+    async def _serve_ready(self, _request: web.Request) -> web.Response:
+        checks = self._ready()
+        return web.json_response(checks, status=200 if all(checks.values()) else 503)
+
+    async def _serve_status(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._status())

@@ -1,0 +1,183 @@
+"""From an operator's files to an exchange that may be asked: which one, over which connection, with which key.
+
+Promise: nothing connects where the files do not point; real money needs `mode: live` and `--live` together, a key that
+can trade but not withdraw, and an order with a limit price.  What is refused here is refused before anything was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from execd.core.grid import BPS, Nanos
+from execd.runtime import practice
+from execd.runtime.practice import Practice, PracticeError
+from execd.runtime.settings import Mode, OrderFile, RiskFile, Settings
+from execd.runtime.settings_secrets import Secrets
+from execd.venues import Balance, Venue
+from execd.venues.credentials import Credentials
+from execd.venues.loopback import PRODUCTION, Endpoint
+
+if TYPE_CHECKING:
+    from execd.venues.ccxt_venue import CcxtVenue
+
+
+class InterlockError(Exception):
+    """A safety interlock refused to start.  One clear sentence, saying how to change it.  Exit code 4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What `execd run` or `execd check` was asked to do.
+
+    `exchange` is a file with the ready line of a practice exchange that runs already; `tape` and `speed` make the
+    embedded one replay a tape.  `fresh` abandons an unfinished parent of the same name.
+    """
+
+    settings: Settings
+    risk: RiskFile
+    order: OrderFile
+    live: bool = False
+    exchange: Path | None = None
+    tape: Path | None = None
+    speed: Fraction = Fraction(1)
+    fresh: bool = False
+
+    @property
+    def mode(self) -> Mode:
+        """Where orders go."""
+        return self.settings.mode
+
+
+@dataclass(slots=True)
+class Opened:
+    """An exchange that was connected to.  `own` is the practice exchange that we started and must end."""
+
+    venue: Venue
+    orders: CcxtVenue | None
+    practice: Practice | None = None
+    own: bool = False
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    warnings: list[str] = field(default_factory=list)
+
+
+def interlocks(job: Job) -> None:
+    """Refuse what must not even connect.  Raises InterlockError."""
+    if job.mode is Mode.LIVE and not job.live:
+        raise InterlockError("mode is live (execd.yaml), but --live is not given: add --live to trade real money")
+    if job.live and job.mode is not Mode.LIVE:
+        raise InterlockError(
+            f"--live is given, but mode is {job.mode.value} (execd.yaml): set mode to live to trade real money"
+        )
+    if job.mode is Mode.LIVE and job.order.limit_price is None:
+        raise InterlockError("mode live needs a limit price: set limit_price in the order file")
+    if job.tape is not None and job.mode is not Mode.PRACTICE:
+        raise InterlockError(f"--tape replays a market on the practice exchange; mode is {job.mode.value} (execd.yaml)")
+    if job.exchange is not None and job.mode not in (Mode.PRACTICE, Mode.PAPER):
+        raise InterlockError(f"--exchange is for practice and paper; mode is {job.mode.value} (execd.yaml)")
+    if job.order.exchange is not None and job.order.exchange != exchange_of(job):
+        raise InterlockError(
+            f"the order is for {job.order.exchange} (order file: exchange), but this is {exchange_of(job)}"
+        )
+
+
+def exchange_of(job: Job) -> str:
+    """The name of the exchange that a job works on; the practice exchange speaks Binance's protocol."""
+    return "binance" if job.mode is Mode.PRACTICE or job.exchange is not None else job.settings.exchange
+
+
+async def open_exchange(job: Job, clock: Callable[[], Nanos], resume: Practice | None) -> Opened:
+    """Connect a job to its exchange.
+
+    Args:
+        job: what was asked.
+        clock: our time.
+        resume: the practice exchange that holds an unfinished parent, to be used again.
+
+    Raises:
+        InterlockError, PracticeError, SettingsError, VenueError: one clear sentence.
+    """
+    if job.mode is Mode.PRACTICE:
+        return await _open_practice(job, clock, resume)
+    if job.mode is Mode.PAPER:
+        return _open_paper(job, clock)
+    return _open_real(job, clock)
+
+
+async def _open_practice(job: Job, clock: Callable[[], Nanos], resume: Practice | None) -> Opened:
+    own = job.exchange is None
+    if job.exchange is not None:
+        found = practice.read_ready(job.exchange)
+    else:
+        found = resume or await practice.start(job.settings.state_dir / "practice", _arguments(job))
+    venue = _ccxt(job, clock, Credentials(found.api_key, found.secret), _endpoint(found), "binance")
+    return Opened(venue, venue, found, own, (found.api_key, found.secret))
+
+
+def _arguments(job: Job) -> list[str]:
+    chosen = job.settings.practice
+    arguments = ["--seed", str(chosen.seed)]
+    if job.tape is not None:
+        return [*arguments, "--tape", str(job.tape.resolve()), "--speed", str(job.speed)]
+    balances = ",".join(f"{currency}={amount}" for currency, amount in chosen.balances.items())
+    return [*arguments, "--symbols", ",".join(chosen.symbols), "--balances", balances]
+
+
+def _open_paper(job: Job, clock: Callable[[], Nanos]) -> Opened:
+    from execd.venues.paper import PaperVenue  # imports ccxt, which takes a second
+
+    found = practice.read_ready(job.exchange) if job.exchange is not None else None
+    endpoint = PRODUCTION if found is None else _endpoint(found)
+    data = _ccxt(job, clock, None, endpoint, exchange_of(job))
+    chosen = job.settings.paper
+    funds = [Balance(currency, str(amount), str(amount)) for currency, amount in chosen.balances.items()]
+    venue = PaperVenue(
+        data,
+        clock,
+        latency=chosen.latency,
+        maker_fee=chosen.maker_fee / BPS,
+        taker_fee=chosen.taker_fee / BPS,
+        funds=funds,
+    )
+    return Opened(venue, None, found)
+
+
+def _open_real(job: Job, clock: Callable[[], Nanos]) -> Opened:
+    secrets = Secrets.load(job.settings.keys_dir)
+    if secrets is None:
+        raise InterlockError(
+            f"mode {job.mode.value} needs an exchange key: put api_key and api_secret (mode 0600) into "
+            f"{job.settings.keys_dir} (execd.yaml: keys_dir), or set EXECD_API_KEY and EXECD_API_SECRET"
+        )
+    try:
+        credentials = Credentials(secrets.api_key.get_secret_value(), secrets.api_secret.get_secret_value())
+    except ValueError as error:
+        raise InterlockError(f"{secrets.source}: {error}") from None
+    venue = _ccxt(job, clock, credentials, PRODUCTION, job.settings.exchange)
+    return Opened(venue, venue, secrets=secrets.values(), warnings=list(secrets.warnings))
+
+
+def _endpoint(found: Practice) -> Endpoint:
+    if found.ca is None:
+        raise PracticeError("the practice exchange serves without TLS; start it with --tls")
+    return Endpoint(found.port, found.ca)
+
+
+def _ccxt(
+    job: Job, clock: Callable[[], Nanos], credentials: Credentials | None, endpoint: Endpoint, exchange: str
+) -> CcxtVenue:
+    from execd.venues.ccxt_venue import CcxtVenue  # ccxt takes a second to import
+
+    return CcxtVenue(
+        exchange,
+        credentials,
+        endpoint,
+        None,
+        clock,
+        sandbox=job.mode is Mode.TESTNET,
+        recv_window_ms=job.settings.venue.request_validity // 1_000_000,
+        stale_s=job.settings.venue.silence / 1e9,
+    )

@@ -1,0 +1,353 @@
+"""What Prometheus scrapes: the series of this process, each there from the start.
+
+Promise: an absent series never hides a fault: every labelled one is made when the process begins.  No label holds an
+order id, a price or an error's text; `parent_id` stands on gauges only.  Counters come from (fact, commands) pairs,
+each fill counted once; the gauges of a parent from `parent`, which the event loop calls about once a second.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from decimal import Decimal
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+
+from execd.core.commands import CancelOrder, Command, RecordRefusal, SubmitOrder
+from execd.core.events import (
+    Channel,
+    Event,
+    KillReset,
+    KillTripped,
+    MarketObserved,
+    MarketView,
+    OrderAccepted,
+    OrderClosed,
+    OrderFilled,
+    OrderLost,
+    ParentSubmitted,
+    ProposalFailed,
+    SliceProposed,
+    StreamLost,
+    StreamRestored,
+)
+from execd.core.execution import Execution, Phase
+from execd.core.grid import Instrument, Nanos
+from execd.core.orders import Fill, Liquidity, OrderState
+from execd.core.risk import Refusal
+from execd.core.schedule import sane
+from execd.core.score import score
+from execd.runtime.codec import KINDS
+
+ORDER_EVENTS = ("sent", "acked", "filled", "canceled", "expired", "rejected", "unknown", "resolved")
+REJECT_REASONS = (
+    "crosses", "funds", "invalid", "symbol", "request", "closed", "rejected", "auth", "unsupported", "throttled",
+    "clock", "unreachable", "refused", "other",
+)  # fmt: skip
+PARENT_STATES = ("waiting", "active", "paused", "halted", "ending", "done")
+DATA_CHANNELS = ("trade", "book", "account")
+LOSS_REASONS = ("silence", "closed", "other")
+SCOPES = ("global", "parent")
+
+_REQUEST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_AGE = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_LOOP = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_DISK = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1)
+_PLACE = ("venue", "symbol")
+_PARENT = ("parent_id", "venue", "symbol", "side")
+
+# A second series for the birth of each counter would double the scrape and tell nothing that we use.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no hint there
+
+
+class Metrics:
+    """The metrics of one process, which works one symbol on one venue."""
+
+    def __init__(
+        self,
+        venue: str = "practice",
+        symbol: str = "BTC/USDT",
+        model: str = "curve",
+        *,
+        version: str = "unknown",
+        commit: str = "unknown",
+        started: Nanos = Nanos(0),
+    ) -> None:
+        self.registry = CollectorRegistry()
+        self._venue, self._symbol, self._model = venue, symbol, model
+        self._grid: Instrument | None = None
+        self._sent: dict[str, Nanos] = {}
+        self._cancels: dict[str, Nanos] = {}
+        self._doubted: set[str] = set()
+        self._fills: set[str] = set()
+        self._seen = MarketView()
+        self._make()
+        build = {"version": version, "commit": commit, "python": platform.python_version(), "model": model}
+        self._build.info(build)
+        self._started.set(started / 1e9)
+        self._begin(started)
+
+    def exposition(self) -> bytes:
+        """Return all series in Prometheus' text format.  May be called from any thread."""
+        return generate_latest(self.registry)
+
+    def __call__(self, now: Nanos, event: Event, commands: Sequence[Command]) -> None:
+        """Count a fact and the commands that it caused."""
+        match event:
+            case MarketObserved(view=view):
+                self._market(view)
+            case OrderAccepted(order=order):
+                self._answered(now, order)
+                self._resolved(order)
+            case OrderClosed(order=order, reason=reason):
+                self._closed(now, order, reason)
+            case OrderFilled(fill=fill):
+                self._filled(fill)
+            case OrderLost(order=order):
+                self._order("unknown")
+                self._doubted.add(order)
+            case _:
+                self._control(event)
+        if isinstance(event, OrderAccepted | OrderClosed | OrderFilled):
+            self._last_message.labels(self._venue, self._symbol, "account").set(now / 1e9)
+        for command in commands:
+            self._count(now, command)
+
+    def parent(self, execution: Execution, now: Nanos, *, tripped: bool) -> None:
+        """Set the gauges of a parent, and whether the kill switch is set.  Call on the event loop."""
+        parent, sums = execution.parent, score(execution)
+        self._grid = parent.instrument
+        due = execution.schedule.target(now) / parent.quantity
+        left = max(0, parent.end - now) / 1e9 if execution.phase is not Phase.DONE else 0.0
+        values = (due, sums.filled / parent.quantity, sums.slippage_bps or 0.0, sums.participation or 0.0, left)
+        for gauge, value in zip(self._of_parent, values, strict=True):
+            gauge.labels(parent.id, self._venue, self._symbol, parent.side.value).set(value)
+        for state in PARENT_STATES:
+            self._parents.labels(state).set(state == _state(execution))
+        alive = execution.blotter.alive.values()
+        self._open.labels(self._venue, self._symbol).set(len(alive))
+        doubted = sum(order.state is OrderState.IN_DOUBT for order in alive)
+        self._unknown.labels(self._venue, self._symbol).set(doubted)
+        self._kill.labels("global").set(tripped)
+        self._kill.labels("parent").set(execution.killed)
+
+    def appended(self, kind: str, seconds: float) -> None:
+        """A row of the journal became durable.  May be called from any thread."""
+        self._append.labels(kind if kind in KINDS else "other").observe(seconds)
+
+    def journal_failed(self) -> None:
+        """A write to the journal failed.  May be called from any thread."""
+        self._journal_errors.labels("append").inc()
+
+    def loop_lagged(self, seconds: float) -> None:
+        """The event loop came so much later than asked."""
+        self._lag.observe(seconds)
+
+    def inferred(self, model: str, seconds: float) -> None:
+        """A policy took so long for a proposal."""
+        self._inference.labels(model).observe(seconds)
+
+    def clock_checked(self, offset: Nanos) -> None:
+        """The venue's clock is this far ahead of ours."""
+        # The metric is ours minus the venue's, as the alert on it reads.
+        self._clock.labels(self._venue).set(-offset / 1e9)
+
+    def reconciled(self, *, answered: bool, differences: int) -> None:
+        """Our account was held against the venue's: whether the venue answered, and in how much we differ."""
+        self._differences.labels(self._venue, "fill").inc(differences)
+        if answered and not differences:
+            self._reconciled.labels(self._venue).set_to_current_time()
+
+    # ------------------------------------------------------------------------------------------------------ counting
+
+    def _control(self, event: Event) -> None:
+        match event:
+            case ParentSubmitted(parent=parent):
+                self._grid = parent.instrument
+            case SliceProposed(share=share):
+                self._fallback.labels(self._model).set(not sane(share))
+            case ProposalFailed():
+                self._fallback.labels(self._model).set(1)
+            case StreamLost(channel=channel, why=why):
+                self._connected.labels(self._venue, channel.value).set(0)
+                self._reconnects.labels(self._venue, channel.value, _loss(why)).inc()
+            case StreamRestored(channel=channel):
+                self._connected.labels(self._venue, channel.value).set(1)
+            case KillTripped():
+                self._kill.labels("global").set(1)
+                self._trips.labels("global").inc()
+            case KillReset():
+                self._kill.labels("global").set(0)
+            case _:
+                pass
+
+    def _market(self, view: MarketView) -> None:
+        """Read what the streams did from what a decision saw of them."""
+        for channel, at in (("trade", view.last_at), ("book", view.quote_at)):
+            if at is not None:
+                self._last_message.labels(self._venue, self._symbol, channel).set(at / 1e9)
+        if view.last_at is not None and view.last_venue_at is not None and view.last_id != self._seen.last_id:
+            lag = max(0, view.last_at - view.last_venue_at) / 1e9
+            self._data_lag.labels(self._venue, "trade").observe(lag)
+        new = {first for first, _ in view.gaps} - {first for first, _ in self._seen.gaps}
+        self._gaps.labels(self._venue, self._symbol).inc(len(new))
+        self._seen = view
+
+    def _count(self, now: Nanos, command: Command) -> None:
+        match command:
+            case SubmitOrder(order=order):
+                self._order("sent")
+                self._sent[order] = now
+            case CancelOrder(order=order):
+                self._cancels.setdefault(order, now)
+            case RecordRefusal(control=control):
+                self._risk_rejects.labels(self._venue, control).inc()
+            case _:
+                pass
+
+    def _answered(self, now: Nanos, order: str) -> None:
+        if (sent := self._sent.pop(order, None)) is not None:
+            self._order("acked")
+            self._ack.labels(self._venue, "create").observe((now - sent) / 1e9)
+
+    def _closed(self, now: Nanos, order: str, reason: str) -> None:
+        word = reason.partition(":")[0].strip()
+        never_acked = self._sent.pop(order, None)
+        if word in ("filled", "canceled", "expired"):
+            self._order(word)
+        else:
+            self._order("rejected")
+            known = word if word in REJECT_REASONS else "other"
+            self._rejects.labels(self._venue, self._symbol, known).inc()
+        if never_acked is not None:
+            self._ack.labels(self._venue, "create").observe((now - never_acked) / 1e9)
+        if (asked := self._cancels.pop(order, None)) is not None:
+            self._ack.labels(self._venue, "cancel").observe((now - asked) / 1e9)
+        self._resolved(order)
+
+    def _resolved(self, order: str) -> None:
+        if order in self._doubted:
+            self._doubted.discard(order)
+            self._order("resolved")
+
+    def _filled(self, fill: Fill) -> None:
+        if fill.id in self._fills:
+            return
+        self._fills.add(fill.id)
+        self._fills_total.labels(self._venue, self._symbol, fill.liquidity.value).inc()
+        if (grid := self._grid) is None:
+            return
+        price = grid.price(fill.price)
+        self._filled_quote.labels(self._venue, self._symbol).inc(float(price * grid.quantity(fill.quantity)))
+        in_quote = {grid.quote: Decimal(1), grid.base: price}.get(fill.fee_currency)
+        if in_quote is not None and fill.fee > 0:
+            self._fees.labels(self._venue, self._symbol).inc(float(fill.fee * in_quote))
+
+    def _order(self, event: str) -> None:
+        self._orders.labels(self._venue, self._symbol, event).inc()
+
+    # ------------------------------------------------------------------------------------------------------- the set
+
+    def _make(self) -> None:
+        def gauge(name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
+            return Gauge(f"execd_{name}", text, labels, registry=self.registry)
+
+        def counter(name: str, text: str, labels: Sequence[str] = ()) -> Counter:
+            return Counter(f"execd_{name}", text, labels, registry=self.registry)
+
+        def histogram(name: str, text: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
+            return Histogram(f"execd_{name}", text, labels, registry=self.registry, buckets=buckets)
+
+        self._build = Info("execd_build", "The running build and its model.", registry=self.registry)
+        self._started = gauge("start_time_seconds", "When the process began, Unix time.")
+        self._kill = gauge("kill_switch_active", "1 while the kill switch is latched.", ["scope"])
+        self._trips = counter("kill_switch_trips", "Trips of the kill switch.", ["scope"])
+        self._parents = gauge("parent_orders", "Parent orders by state.", ["state"])
+        self._of_parent = (
+            gauge("parent_scheduled_ratio", "Share of the parent that is due by its schedule.", _PARENT),
+            gauge("parent_filled_ratio", "Share of the parent that has filled.", _PARENT),
+            gauge("parent_slippage_vwap_bps", "Own average against the market's VWAP; positive is a cost.", _PARENT),
+            gauge("parent_participation_ratio", "Own share of the market's volume in the window.", _PARENT),
+            gauge("parent_remaining_seconds", "Time to the parent's end.", _PARENT),
+        )
+        self._orders = counter("orders", "What befell child orders.", [*_PLACE, "event"])
+        self._rejects = counter("order_rejects", "Child orders that the venue refused.", [*_PLACE, "reason"])
+        self._risk_rejects = counter("risk_rejects", "Child orders that the risk gate refused.", ["venue", "control"])
+        self._open = gauge("open_orders", "Child orders that may still trade.", _PLACE)
+        self._unknown = gauge("unknown_orders", "Child orders whose state at the venue is in doubt.", _PLACE)
+        self._ack = histogram("order_ack_seconds", "From a request to the venue's answer.", ["venue", "op"], _REQUEST)
+        self._fills_total = counter("fills", "Fills, each once.", [*_PLACE, "liquidity"])
+        self._filled_quote = counter("filled_quote", "Value that has filled, in quote currency.", _PLACE)
+        self._fees = counter("fees_quote", "Fees paid in quote or base currency, in quote currency.", _PLACE)
+        self._last_message = gauge(
+            "market_data_last_message_timestamp_seconds", "When a channel last spoke.", [*_PLACE, "channel"]
+        )
+        self._data_lag = histogram(
+            "market_data_lag_seconds", "From the venue's time of a message to ours.", ["venue", "channel"], _AGE
+        )
+        self._gaps = counter("market_data_gaps", "Gaps in the public trades.", _PLACE)
+        self._reconnects = counter("ws_reconnects", "Streams that broke.", ["venue", "stream", "reason"])
+        self._connected = gauge("ws_connected", "1 while a stream is up.", ["venue", "stream"])
+        self._lag = histogram("event_loop_lag_seconds", "How late the event loop came.", (), _LOOP)
+        self._append = histogram("journal_append_seconds", "From append to durability.", ["kind"], _DISK)
+        self._journal_errors = counter("journal_errors", "Writes to the journal that failed.", ["op"])
+        self._clock = gauge("clock_offset_seconds", "Our clock minus the venue's.", ["venue"])
+        self._inference = histogram("model_inference_seconds", "Time for a proposal.", ["model"], _REQUEST)
+        self._fallback = gauge("model_fallback_active", "1 while the curve decides for the model.", ["model"])
+        self._reconciled = gauge(
+            "reconcile_last_success_timestamp_seconds", "When our account last agreed with the venue's.", ["venue"]
+        )
+        self._differences = counter("reconcile_discrepancies", "What did not agree with the venue.", ["venue", "kind"])
+
+    def _begin(self, started: Nanos) -> None:
+        """Make every labelled series, so that none is absent until its first event."""
+        venue, symbol = self._venue, self._symbol
+        for scope in SCOPES:
+            self._kill.labels(scope).set(0)
+            self._trips.labels(scope)
+        for state in PARENT_STATES:
+            self._parents.labels(state).set(0)
+        for event in ORDER_EVENTS:
+            self._orders.labels(venue, symbol, event)
+        for reason in REJECT_REASONS:
+            self._rejects.labels(venue, symbol, reason)
+        for control in Refusal:
+            self._risk_rejects.labels(venue, control.value)
+        for operation in ("create", "cancel"):
+            self._ack.labels(venue, operation)
+        for liquidity in Liquidity:
+            self._fills_total.labels(venue, symbol, liquidity.value)
+        for metric in (self._filled_quote, self._fees, self._gaps, self._open, self._unknown):
+            metric.labels(venue, symbol)
+        self._data_lag.labels(venue, "trade")
+        for name in DATA_CHANNELS:
+            # Nothing was heard yet: its age counts from our birth, not from 1970.
+            self._last_message.labels(venue, symbol, name).set(started / 1e9)
+        for channel in Channel:
+            self._connected.labels(venue, channel.value)
+            for reason in LOSS_REASONS:
+                self._reconnects.labels(venue, channel.value, reason)
+        for kind in (*KINDS, "other"):
+            self._append.labels(kind)
+        self._differences.labels(venue, "fill")
+        self._journal_errors.labels("append")
+        self._clock.labels(venue)
+        self._reconciled.labels(venue)
+        self._inference.labels(self._model)
+        self._fallback.labels(self._model).set(0)
+
+
+def _state(execution: Execution) -> str:
+    if execution.phase is not Phase.WORKING:
+        return str(execution.phase.value)
+    if execution.killed or execution.halted is not None:
+        return "halted"
+    return "paused" if execution.paused_by is not None else "active"
+
+
+def _loss(why: str) -> str:
+    """One of a few words for why a stream broke."""
+    if "silen" in why:
+        return "silence"
+    return "closed" if "clos" in why else "other"

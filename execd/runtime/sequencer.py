@@ -1,0 +1,131 @@
+"""One inbox, one writer:  stamp  ->  desk  ->  journal  ->  obey.
+
+Promise: facts are handled one at a time, in the order in which they are numbered, each to its end without a pause;
+nothing is obeyed before the fact that caused it is handed to the journal with its commands.  Whoever sends an order
+waits, by the row's number, until that is durable: a slow disk delays orders, never a cancel or the kill switch.
+Prints go straight to the trackers: they decide nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from execd.core.commands import Command
+from execd.core.desk import Desk
+from execd.core.events import Event, MarketObserved, MarketView, Print, QuoteChanged, TradePrinted, Woken
+from execd.core.grid import Nanos
+
+INBOX_MAX = 10_000
+"""Most facts that may wait.  More mean that we cannot keep up, and then we must not trade."""
+
+
+class InboxFullError(Exception):
+    """Facts came faster than they could be handled."""
+
+
+class Log(Protocol):
+    """What the sequencer needs of a journal."""
+
+    def append(self, at: Nanos, fact: Event, commands: Sequence[Command]) -> int:
+        """Take a fact and its commands; return the row's number."""
+        ...
+
+
+class Sequencer:
+    """Owns the desk.  `post` may be called from any task of the loop, never from a thread."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        journal: Log,
+        clock: Callable[[], Nanos],
+        witness: Callable[[Nanos, Event, Sequence[Command]], None],
+    ) -> None:
+        self.desk = desk
+        self._journal = journal
+        self._clock = clock
+        self.obey: Callable[[Command, int], None] = _nobody
+        """Begins to do what a command in a row asks; given after the hands exist, which post here."""
+        self._witness = witness
+        self._inbox: deque[Event] = deque()
+        self._bell = asyncio.Event()
+        self._seen: dict[str, MarketView] = {}
+
+    def post(self, event: Event | Print) -> None:
+        """Take a fact in.  A print is observed at once; all else waits its turn.  Raises InboxFullError."""
+        if isinstance(event, TradePrinted | QuoteChanged):
+            self.desk.observe(self._clock(), event)
+            return
+        if len(self._inbox) >= INBOX_MAX:
+            raise InboxFullError(f"{INBOX_MAX} facts are waiting; nothing more can be taken in")
+        self._inbox.append(event)
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Handle facts and deadlines until canceled.  Raises whatever the journal raises."""
+        while True:
+            await self._wait()
+            self.turn(self._inbox.popleft() if self._inbox else Woken())
+
+    def drain(self) -> None:
+        """Handle all the facts that are waiting."""
+        while self._inbox:
+            self.turn(self._inbox.popleft())
+
+    def turn(self, event: Event) -> None:
+        """Handle one fact to its end: decided, handed to the journal, obeyed."""
+        now = self._clock()
+        self._show_market(now)
+        commands = self._decide(now, event)
+        seq = self._journal.append(now, event, commands)
+        self._witness(now, event, commands)
+        for command in commands:
+            self.obey(command, seq)
+
+    def _decide(self, now: Nanos, event: Event) -> list[Command]:
+        try:
+            return self.desk.handle(now, event)
+        except BaseException:
+            # The fact that broke us must be in the journal for whoever looks for the reason.
+            self._journal.append(now, event, [])
+            raise
+
+    def _show_market(self, now: Nanos) -> None:
+        """Give each execution the market as it is now, if it has changed, and record that it was shown."""
+        for parent, execution in self.desk.executions.items():
+            view = execution.tracker.view(now)
+            if view == self._seen.get(parent):
+                continue
+            self._seen[parent] = view
+            seen = MarketObserved(parent, view)
+            commands = self.desk.handle(now, seen)
+            self._journal.append(now, seen, commands)
+            self._witness(now, seen, commands)
+
+    async def _wait(self) -> None:
+        """Return when a fact is there or the desk's deadline has come."""
+        if self._inbox:
+            # Let the streams and the timers have their turn between two facts.
+            await asyncio.sleep(0)
+            return
+        self._bell.clear()
+        deadline = self.desk.deadline()
+        if deadline is None:
+            await self._bell.wait()
+            return
+        delay = (deadline - self._clock()) / 1e9
+        if delay <= 0:
+            await asyncio.sleep(0)
+            return
+        try:
+            async with asyncio.timeout(delay):
+                await self._bell.wait()
+        except TimeoutError:
+            pass
+
+
+def _nobody(command: Command, _seq: int) -> None:
+    raise AssertionError(f"nobody is there to obey {command}")

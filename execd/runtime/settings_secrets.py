@@ -1,0 +1,103 @@
+"""The exchange key: where it may lie, and that nobody else can read it there.
+
+Promise: a key comes from the first place that has one: the folder that systemd gives ($CREDENTIALS_DIRECTORY), the
+folder keys_dir, the environment.  A file that others can read is refused, never used.  No message of this module holds
+any part of a secret, and neither does the repr of what it returns.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from execd.runtime.settings_load import SettingsError
+
+KEY, SECRET = "api_key", "api_secret"  # names of files
+KEY_VARIABLE, SECRET_VARIABLE = "EXECD_API_KEY", "EXECD_API_SECRET"  # names of variables
+_LARGEST = 1 << 16
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """A key and its secret (an HMAC secret or a private key in PEM), where they came from, and what to warn of."""
+
+    api_key: SecretStr
+    api_secret: SecretStr
+    source: str
+    warnings: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def load(cls, folder: Path | None, environment: Mapping[str, str] = os.environ) -> Secrets | None:
+        """Return the key from the first place that has one, None where no place has.
+
+        Raises:
+            SettingsError: a place has half a key, or a file in it is open to others, not ours, or not readable.
+        """
+        given = environment.get("CREDENTIALS_DIRECTORY")
+        for place in (Path(given) if given else None, folder):
+            if place is not None and (found := _in_folder(place)) is not None:
+                return cls(*found, source=str(place))
+        key, secret = environment.get(KEY_VARIABLE, ""), environment.get(SECRET_VARIABLE, "")
+        if not key and not secret:
+            return None
+        if not (key and secret):
+            missing = SECRET_VARIABLE if key else KEY_VARIABLE
+            raise SettingsError(
+                [f"environment: {missing}: missing; allowed: both {KEY_VARIABLE} and {SECRET_VARIABLE}"]
+            )
+        warning = "the exchange key comes from the environment, which crash dumps and /proc show; better a file"
+        return cls(SecretStr(key), SecretStr(secret), source="environment", warnings=(warning,))
+
+    def values(self) -> tuple[str, ...]:
+        """Every text that must never be shown: the two, and each line of a private key."""
+        key, secret = self.api_key.get_secret_value(), self.api_secret.get_secret_value()
+        return (key, secret, *(line for line in secret.splitlines() if len(line) >= 16 and line != secret))
+
+
+def _in_folder(folder: Path) -> tuple[SecretStr, SecretStr] | None:
+    """Read the pair of files in a folder, None where neither is there."""
+    paths = [folder / KEY, folder / SECRET]
+    try:
+        present = [os.path.lexists(path) for path in paths]
+    except (OSError, ValueError) as error:
+        raise SettingsError([f"{folder}: cannot be looked at: {error}"]) from error
+    if not any(present):
+        return None
+    key, secret = (_read(path) for path in paths)
+    return key, secret
+
+
+def _read(path: Path) -> SecretStr:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            _private(path, os.fstat(file.fileno()))
+            content = file.read(_LARGEST)
+    except FileNotFoundError as error:
+        raise SettingsError([f"{path}: missing; allowed: both {KEY} and {SECRET} in {path.parent}"]) from error
+    except OSError as error:
+        raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from error
+    try:
+        text = content.decode("ascii").strip()
+    except UnicodeDecodeError:
+        # Not chained: the exception holds the bytes.
+        raise SettingsError([f"{path}: not a key: it holds other bytes than ASCII text"]) from None
+    if not text:
+        raise SettingsError([f"{path}: empty; allowed: the key alone"])
+    return SecretStr(text)
+
+
+def _private(path: Path, status: os.stat_result) -> None:
+    """Refuse what others can read, or could have written."""
+    if not stat.S_ISREG(status.st_mode):
+        raise SettingsError([f"{path}: not a file"])
+    if status.st_uid not in (os.geteuid(), 0):
+        raise SettingsError([f"{path}: belongs to user {status.st_uid}; allowed: your own file (user {os.geteuid()})"])
+    if status.st_mode & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
+        raise SettingsError([f"{path}: mode is {mode:04o}, so others may read it; allowed: 0600 (chmod 600 {path})"])
