@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import Enum
+from fractions import Fraction
 from typing import NewType
 
 Ticks = NewType("Ticks", int)
@@ -126,8 +127,8 @@ class Instrument:
 
 
 def _whole(value: Decimal, unit: Decimal, what: str) -> int:
-    count = value / unit
-    whole = int(count)
-    if whole != count:
+    # Fractions: a Decimal quotient is rounded to 28 digits before it could be asked whether it is whole.
+    count = Fraction(value) / Fraction(unit)
+    if count.denominator != 1:
         raise OffGrid(f"{what} {value} is not a multiple of {unit}")
-    return whole
+    return count.numerator

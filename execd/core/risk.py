@@ -281,7 +281,9 @@ def _window(draft: Draft, view: RiskView) -> Words:
 def _participation(draft: Draft, view: RiskView) -> Words:
     room = participation_room(view)
     if draft.quantity > room:
-        return f"{draft.quantity} lots; {room} are left of the market's volume (order file: participation)"
+        tighter = view.parent.participation_ppm < view.limits.participation_ppm
+        key = "order file: participation" if tighter else "risk.yaml: participation"
+        return f"{draft.quantity} lots; {room} are left of the market's volume ({key})"
     return None
 
 

@@ -58,14 +58,19 @@ class Rolling:
 
 
 class Gaps:
-    """Which trade ids have been seen.  `missing` are the ranges that may still come."""
+    """Which trade ids have been seen.  `missing` are the ranges that may still come.
 
-    __slots__ = ("_contiguous", "_order", "_recent", "last", "lost", "missing")
+    Until `anchored`, ids below the first one seen are new too: a list of recent trades may come after the stream.
+    """
+
+    __slots__ = ("_contiguous", "_first", "_order", "_recent", "anchored", "last", "lost", "missing")
 
     def __init__(self, *, contiguous: bool) -> None:
         self._contiguous = contiguous
         self._recent: set[int] = set()
         self._order: deque[int] = deque()
+        self._first = 0
+        self.anchored = False
         self.last: int | None = None
         self.missing: list[tuple[int, int]] = []
         self.lost = 0
@@ -76,19 +81,26 @@ class Gaps:
             return self._take_loose(trade)
         last = self.last
         if last is None:
+            self._first = self.last = trade
+        elif trade == last + 1:
             self.last = trade
-            return True
-        if trade == last + 1:
+        elif trade > last:
+            self._miss(last + 1, trade - 1)
             self.last = trade
-            return True
-        if trade > last:
-            self.missing.append((last + 1, trade - 1))
-            self.last = trade
-            if len(self.missing) > GAPS_MAX:
-                low, high = self.missing.pop(0)
-                self.lost += high - low + 1
-            return True
-        return self._fill(trade)
+        elif trade < self._first and not self.anchored:
+            self._miss(trade + 1, self._first - 1)
+            self._first = trade
+        else:
+            return self._fill(trade)
+        return True
+
+    def _miss(self, first: int, last: int) -> None:
+        if first > last:
+            return
+        self.missing.append((first, last))
+        if len(self.missing) > GAPS_MAX:
+            low, high = self.missing.pop(0)
+            self.lost += high - low + 1
 
     def _fill(self, trade: int) -> bool:
         for index, (low, high) in enumerate(self.missing):
@@ -118,6 +130,7 @@ class VwapTracker:
         self._minute = Rolling(MINUTE)
         self._trailing = Rolling(trailing)
         self._bars: dict[int, Bar] = {}
+        self._closed_by: dict[int, tuple[int, int]] = {}  # time and id of each bar's last print
         self._touched: set[int] = set()
         self._quote: QuoteChanged | None = None
         self._quote_at: Nanos | None = None
@@ -138,6 +151,20 @@ class VwapTracker:
         """The highest trade id seen."""
         return self._ids.last
 
+    @property
+    def last_venue_at(self) -> Nanos | None:
+        """The venue's time of the latest print."""
+        return self._last.at if self._last else None
+
+    @property
+    def anchored(self) -> bool:
+        """Whether what was printed before the first id that we know is known to be none of the window's."""
+        return self._ids.anchored
+
+    def anchor(self) -> None:
+        """Take no id below the first one any more: what lies before it has been looked at."""
+        self._ids.anchored = True
+
     def observe(self, now: Nanos, event: TradePrinted | QuoteChanged) -> None:
         """Take a print or a quote into account, once."""
         if isinstance(event, QuoteChanged):
@@ -150,7 +177,7 @@ class VwapTracker:
         notional = trade.price * trade.quantity
         self._minute.add(trade.at, trade.quantity, notional)
         self._trailing.add(trade.at, trade.quantity, notional)
-        if self._last is None or trade.at >= self._last.at:
+        if self._last is None or (trade.at, trade.id) > (self._last.at, self._last.id):
             self._last = trade
             self._last_at = now
         if self._parent.start <= trade.at < self._parent.end:
@@ -165,11 +192,16 @@ class VwapTracker:
         number = self._parent.slice_at(trade.at)
         bar = self._bars.get(number)
         volume, money, trades = (bar.volume, bar.notional, bar.trades) if bar else (0, 0, 0)
+        close = trade.price
+        if bar and (trade.at, trade.id) < self._closed_by.get(number, (0, 0)):
+            close = bar.close  # A print that came late.
+        else:
+            self._closed_by[number] = (trade.at, trade.id)
         self._bars[number] = Bar(
             start=self._parent.boundary(number),
             volume=Lots(volume + trade.quantity),
             notional=Notional(money + notional),
-            close=trade.price,
+            close=close,
             trades=trades + 1,
         )
         self._touched.add(number)
@@ -210,6 +242,7 @@ class VwapTracker:
         """
         self.volume, self.notional, self.trades = view.volume, view.notional, view.trades
         self._ids.last = view.last_id
+        self._ids.anchored = view.last_id is not None
         self._ids.missing = list(view.gaps)
         self._ids.lost = view.lost
         self._first_id = view.first_id

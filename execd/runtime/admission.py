@@ -14,7 +14,7 @@ from decimal import Decimal
 from hashlib import blake2s
 from itertools import pairwise
 
-from execd.core.grid import BPS, MINUTE, PPM, SECOND, Instrument, Lots, Nanos, Notional, OffGrid, Side, Ticks
+from execd.core.grid import BPS, MINUTE, SECOND, Instrument, Lots, Nanos, Notional, OffGrid, Side, Ticks
 from execd.core.limits import RiskLimits
 from execd.core.orders import ParentOrder
 from execd.core.schedule import Schedule
@@ -151,7 +151,7 @@ def admit(
         end=when.end,
         slices=when.slices,
         limit=limit,
-        participation_ppm=min(limits.participation_ppm, order.participation or PPM),
+        participation_ppm=order.participation or limits.participation_ppm,
         budget=check.budget(),
         urgency=order.urgency,
         finish=order.finish,
@@ -223,7 +223,7 @@ class _Check:
             references=common.references,
             reference_age=common.reference_age,
             stale_age=common.stale_age,
-            participation_ppm=min(common.participation, self.order.participation or PPM),
+            participation_ppm=common.participation,
             participation_window=common.participation_window,
             ahead_ppm=common.ahead,
             open_orders=common.open_orders,

@@ -241,11 +241,8 @@ class _Worker:
         self._metrics(now, event, commands)
 
     async def _live(self, sequencer: Sequencer, group: asyncio.TaskGroup) -> Result:
-        session = self._session
         self._arm(sequencer)
         execution, tape = self._execution, Tape(self._venue, self._job.order.symbol, sequencer.post)
-        if isinstance(session.first, ParentSubmitted):
-            await tape.warm()
         status = self._status
         door = Door(self._metrics.exposition, self._ready, status)
         place = files.place(self._job)

@@ -105,9 +105,7 @@ async def start(folder: Path, arguments: list[str]) -> Practice:
     Raises:
         PracticeError: it ended, or was not ready in time; the last line of its log says why.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    ready, log = folder / "practice.json", folder / "practice.log"
-    ready.unlink(missing_ok=True)
+    ready, log = _files(folder)
     command = [sys.executable, "-m", "execd", "exchange", "--port", "0", "--tls", "--linger", str(LINGER_S), *arguments]
     with ready.open("wb") as out, log.open("wb") as err:
         process = await asyncio.create_subprocess_exec(
@@ -126,6 +124,14 @@ async def start(folder: Path, arguments: list[str]) -> Practice:
         if not ended.done():
             ended.cancel()
     return read_ready(ready)
+
+
+def _files(folder: Path) -> tuple[Path, Path]:
+    """The ready line and the log; whatever an earlier exchange left is gone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ready = folder / "practice.json"
+    ready.unlink(missing_ok=True)
+    return ready, folder / "practice.log"
 
 
 def stop(practice: Practice) -> None:

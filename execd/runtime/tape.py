@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from execd.core.events import Channel
 from execd.core.execution import Execution
 from execd.core.grid import SECOND, Nanos
 from execd.core.vwap import VwapTracker
@@ -17,6 +18,9 @@ from execd.venues import Sink, Venue, VenueError
 
 LOOK_EVERY_S = 1.0
 """How often the trackers are asked for gaps."""
+
+ANCHOR_EVERY_S = 0.05
+"""How often, before the first look at the past."""
 
 PAGES_MAX = 2_000
 """Most pages fetched for one gap in one go: two million trades."""
@@ -37,10 +41,21 @@ class Tape:
     sink: Sink
     failures: int = 0
 
-    async def warm(self) -> None:
-        """Fetch the most recent trades, so that rolling windows and the first moments of a parent are known."""
-        for trade in await self.venue.trades(self.symbol, None, None):
-            self.sink(trade)
+    async def anchor(self, execution: Execution) -> None:
+        """Fetch the most recent trades, back to before the parent's start: what the stream could not bring.
+
+        Comes after the stream is up, so that nothing falls between the two.
+        """
+        tracker, before = execution.tracker, execution.parent.start
+        page = await self.venue.trades(self.symbol, None, None)
+        for _ in range(PAGES_MAX):
+            for trade in page:
+                self.sink(trade)
+            if not page or page[0].at < before or page[0].id == 0:
+                break
+            first = page[0].id
+            page = await self.venue.trades(self.symbol, max(0, first - len(page)), first - 1)
+        tracker.anchor()
 
     async def mend(self, tracker: VwapTracker) -> None:
         """Try to fill every gap of a tracker once."""
@@ -52,26 +67,40 @@ class Tape:
                 self.failures += 1
 
     async def mend_for_ever(self, execution: Execution) -> None:
-        """Look for gaps again and again until canceled."""
+        """Anchor the tape once the stream is up, then look for gaps again and again, until canceled."""
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            if not execution.tracker.anchored and Channel.MARKET not in execution.streams_down:
+                await self._try_to_anchor(execution)
             await self.mend(execution.tracker)
+            await asyncio.sleep(LOOK_EVERY_S if execution.tracker.anchored else ANCHOR_EVERY_S)
 
     async def complete(self, execution: Execution, clock: Callable[[], Nanos]) -> bool:
-        """Bring the tape up to the end of the window; False if some of it could not be had."""
-        tracker, end = execution.tracker, min(execution.parent.end, clock())
+        """Wait for the end of the window and bring the tape up to it; False if some of it could not be had.
+
+        The window of a parent that was canceled ends now.
+        """
+        tracker, now = execution.tracker, clock()
+        end = now if execution.canceled_by is not None else execution.parent.end
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                while tracker.missing or not self._reaches(tracker, end):
+            async with asyncio.timeout(max(0, end - now) / SECOND + PATIENCE_S):
+                while tracker.missing or not (tracker.anchored and self._reaches(tracker, end)):
+                    if not tracker.anchored:
+                        await self._try_to_anchor(execution)
                     after_the_end = clock() > end + SETTLED_AFTER
                     followed = await self._follow(tracker)
                     await self.mend(tracker)
-                    if after_the_end and followed and not tracker.missing:
+                    if after_the_end and followed and tracker.anchored and not tracker.missing:
                         break  # Asked well after the end, the venue has no later trade: the tape is whole.
                     await asyncio.sleep(LOOK_EVERY_S / 5)
         except TimeoutError:
             return False
         return True
+
+    async def _try_to_anchor(self, execution: Execution) -> None:
+        try:
+            await self.anchor(execution)
+        except VenueError:
+            self.failures += 1
 
     def _reaches(self, tracker: VwapTracker, end: Nanos) -> bool:
         at = tracker.last_venue_at
@@ -79,7 +108,7 @@ class Tape:
 
     async def _follow(self, tracker: VwapTracker) -> bool:
         if tracker.last_id is None:
-            return False
+            return tracker.anchored  # Nothing was ever printed.
         try:
             await self._fetch(tracker.last_id + 1, None)
         except VenueError:

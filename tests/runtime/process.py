@@ -56,6 +56,16 @@ class Process:
                 return line
         raise AssertionError(f"the process ended before it said {words}: {''.join(self.said[-20:])}")
 
+    def lines(self, count: int) -> bool:
+        """Read so many lines; False if it ended before."""
+        assert self._popen.stderr is not None
+        for _ in range(count):
+            line = self._popen.stderr.readline()
+            if not line:
+                return False
+            self.said.append(line)
+        return True
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._popen.send_signal(number)

@@ -1,0 +1,245 @@
+"""Exact sums in, basis points out; a positive number is a cost to the client."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from execd.core.events import MarketObserved, OrderAccepted, OrderFilled
+from execd.core.execution import Execution
+from execd.core.grid import Lots, Side
+from execd.core.orders import Fill, Liquidity
+from execd.core.score import Benchmark, Score, score
+from tests.core.build import START, a_child, a_fill, a_market, a_parent, a_submission, at
+
+PRICES = st.integers(1, 10**7)
+QUANTITIES = st.integers(1, 10**6)
+TRADES = st.lists(st.tuples(PRICES, QUANTITIES), max_size=20)
+
+
+def a_score(**changes: Any) -> Score:
+    """Bought 60 of 100 lots at 10,010 in a market of 10,000 that began at 9,990 and ended at 10,020."""
+    result = Score(
+        quantity=100,
+        filled=60,
+        own=Benchmark(60, 60 * 10_010),
+        market=Benchmark(1_000, 1_000 * 10_000),
+        market_ex_own=Benchmark(940, 1_000 * 10_000 - 60 * 10_010),
+        arrival=Fraction(9_990),
+        last_mid=Fraction(10_020),
+        missing=0,
+        maker=0,
+        fees={},
+        sign=1,
+    )
+    return replace(result, **changes)
+
+
+def total(trades: list[tuple[int, int]]) -> Benchmark:
+    return Benchmark(sum(quantity for _, quantity in trades), sum(price * quantity for price, quantity in trades))
+
+
+def worked(fills: list[Fill], market: Benchmark, *, own_prints: bool = True, **changes: Any) -> Execution:
+    """An execution that holds these fills of one order and has seen such a market."""
+    parent = a_parent(quantity=10**9, **changes.pop("parent", {}))
+    execution = Execution(a_submission(parent, own_prints=own_prints))
+    execution.blotter.add(a_child(quantity=10**9))
+    view = a_market(volume=market.volume, notional=market.notional, **changes)
+    execution.handle(START, MarketObserved("P1", view))
+    for fill in fills:
+        execution.handle(START, OrderFilled(fill))
+    return execution
+
+
+# ---------------------------------------------------------------------------------------------------------- own prints
+
+
+@given(TRADES, TRADES)
+def test_own_prints_are_taken_out_of_the_benchmark_exactly(
+    others: list[tuple[int, int]], own: list[tuple[int, int]]
+) -> None:
+    fills = [a_fill(q, id=f"t{number}", price=price, at=at(number)) for number, (price, q) in enumerate(own)]
+
+    result = score(worked(fills, total(others + own)))
+
+    assert result.market == total(others + own)
+    assert result.market_ex_own == total(others)
+    assert result.own == total(own)
+
+
+@given(TRADES, TRADES)
+def test_where_our_fills_are_not_on_the_tape_there_is_nothing_to_take_out(
+    others: list[tuple[int, int]], own: list[tuple[int, int]]
+) -> None:
+    fills = [a_fill(q, id=f"t{number}", price=price) for number, (price, q) in enumerate(own)]
+
+    result = score(worked(fills, total(others), own_prints=False))
+
+    assert result.market == result.market_ex_own == total(others)
+
+
+@pytest.mark.parametrize(("seconds", "inside"), [(-1e-9, False), (0, True), (599.999_999_999, True), (600, False)])
+def test_a_fill_belongs_to_the_benchmark_by_the_venues_time(seconds: float, inside: bool) -> None:
+    """The order's last fill may come a moment after the window: it is ours, and no part of the window's volume."""
+    result = score(worked([a_fill(10, price=100, at=at(seconds))], Benchmark(50, 5_000)))
+
+    assert result.market_ex_own == (Benchmark(40, 4_000) if inside else Benchmark(50, 5_000))
+    assert result.own == Benchmark(10, 1_000)
+
+
+@given(TRADES.filter(bool), TRADES.filter(bool))
+def test_participation_counts_our_own_volume_once_on_the_tape_or_off(
+    others: list[tuple[int, int]], own: list[tuple[int, int]]
+) -> None:
+    fills = [a_fill(q, id=f"t{number}", price=price) for number, (price, q) in enumerate(own)]
+    ours, theirs = total(own).volume, total(others).volume
+
+    on_tape = score(worked(fills, total(others + own)))
+    off_tape = score(worked(fills, total(others), own_prints=False))
+
+    assert on_tape.participation == off_tape.participation == ours / (ours + theirs)
+
+
+# ----------------------------------------------------------------------------------------------------------- the signs
+
+
+def test_the_measures_in_a_case_that_can_be_done_by_hand() -> None:
+    result = a_score()
+
+    assert result.slippage_bps == 10.0  # 10,010 against 10,000
+    assert result.arrival_bps == pytest.approx(1e4 * 20 / 9_990)
+    assert result.slippage_ex_own_bps == pytest.approx(10 + 10 * 60 / 940, rel=1e-4)
+    assert result.shortfall_bps == pytest.approx(1e4 * (60 * 20 + 40 * 30) / (100 * 9_990))
+    assert result.participation == 0.06
+
+
+@given(TRADES.filter(bool), TRADES.filter(bool), PRICES, PRICES, st.integers(0, 10**6))
+def test_what_costs_a_buyer_saves_a_seller(
+    own: list[tuple[int, int]], market: list[tuple[int, int]], arrival: int, last: int, unfilled: int
+) -> None:
+    filled = total(own).volume
+    buy = a_score(
+        own=total(own),
+        market=total(market),
+        market_ex_own=total(market),
+        filled=filled,
+        quantity=filled + unfilled,
+        arrival=Fraction(arrival),
+        last_mid=Fraction(last),
+    )
+    sell = replace(buy, sign=-1)
+
+    for name in ("slippage_bps", "slippage_ex_own_bps", "arrival_bps", "shortfall_bps"):
+        assert getattr(sell, name) == -getattr(buy, name)
+
+
+@pytest.mark.parametrize(("side", "cost"), [(Side.BUY, 1), (Side.SELL, -1)])
+def test_buying_above_the_market_is_a_cost_and_selling_above_it_is_none(side: Side, cost: int) -> None:
+    result = score(worked([a_fill(10, price=101)], Benchmark(110, 100 * 100 + 10 * 101), parent={"side": side}))
+
+    assert result.slippage_ex_own_bps == 100.0 * cost
+    assert result.slippage_bps is not None
+    assert 0 < result.slippage_bps * cost < 100
+
+
+def test_whoever_trades_at_the_markets_average_has_no_slippage() -> None:
+    assert a_score(own=Benchmark(7, 70_000)).slippage_bps == 0.0
+
+
+@given(TRADES.filter(bool), PRICES, PRICES, st.integers(0, 10**6), st.sampled_from([1, -1]))
+def test_the_shortfall_is_perolds(
+    own: list[tuple[int, int]], arrival2: int, last2: int, unfilled: int, sign: int
+) -> None:
+    """s * [sum q_i (p_i - p_0) + (N - Q)(p_end - p_0)] in bps of N * p_0, fill by fill."""
+    p0, p_end, filled = Fraction(arrival2, 2), Fraction(last2, 2), total(own).volume
+    paid = sum((quantity * (price - p0) for price, quantity in own), Fraction(0))
+    expected = 10_000 * sign * (paid + unfilled * (p_end - p0)) / ((filled + unfilled) * p0)
+
+    result = a_score(own=total(own), filled=filled, quantity=filled + unfilled, arrival=p0, last_mid=p_end, sign=sign)
+
+    assert result.shortfall_bps == float(expected)
+
+
+def test_a_parent_of_which_nothing_was_filled_lost_what_the_market_ran_away() -> None:
+    nothing = a_score(filled=0, own=Benchmark(0, 0), last_mid=Fraction(9_990) * 101 / 100)
+
+    assert nothing.shortfall_bps == 100.0
+
+
+# ------------------------------------------------------------------------------------------------------ what is unknown
+
+
+def test_what_cannot_be_known_is_none_and_not_nothing() -> None:
+    unknown = a_score(
+        filled=0,
+        own=Benchmark(0, 0),
+        market=Benchmark(0, 0),
+        market_ex_own=Benchmark(0, 0),
+        arrival=None,
+        last_mid=None,
+    )
+
+    assert unknown.own.vwap is None
+    assert [unknown.slippage_bps, unknown.slippage_ex_own_bps, unknown.arrival_bps] == [None] * 3
+    assert [unknown.shortfall_bps, unknown.participation] == [None] * 2
+
+
+def test_without_a_market_our_price_is_compared_with_nothing() -> None:
+    alone = a_score(market=Benchmark(0, 0), last_mid=None)
+
+    assert (alone.slippage_bps, alone.shortfall_bps) == (None, None)
+    assert alone.arrival_bps is not None
+
+
+def test_a_parent_that_has_seen_nothing_scores_nothing() -> None:
+    result = score(Execution(a_submission()))
+
+    assert (result.filled, result.own, result.market, result.arrival, result.last_mid) == (
+        0,
+        Benchmark(0, 0),
+        Benchmark(0, 0),
+        None,
+        None,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- the other sums
+
+
+def test_prices_are_halves_of_what_the_core_doubles() -> None:
+    execution = worked([], Benchmark(0, 0), bid=10_000, ask=10_001)
+    execution.handle(START, MarketObserved("P1", a_market(bid=10_002, ask=10_005)))
+
+    result = score(execution)
+
+    assert (result.arrival, result.last_mid) == (Fraction(20_001, 2), Fraction(20_007, 2))
+
+
+def test_trades_that_we_know_we_did_not_see_are_counted() -> None:
+    assert score(worked([], Benchmark(9, 9), gaps=((3, 5), (9, 9)), lost=10)).missing == 14
+
+
+def test_fees_are_summed_by_currency_exactly_and_makers_apart_from_takers() -> None:
+    fills = [
+        a_fill(4, id="a", fee=Decimal("0.1")),
+        a_fill(5, id="b", fee=Decimal("0.2")),
+        a_fill(6, id="c", fee=Decimal("0.3"), fee_currency="USDT", liquidity=Liquidity.TAKER),
+    ]
+    result = score(worked(fills, Benchmark(100, 1_000_000)))
+
+    assert result.fees == {"BNB": Decimal("0.3"), "USDT": Decimal("0.3")}
+    assert (result.maker, result.own.volume) == (9, 15)
+
+
+def test_what_was_counted_and_not_itemised_is_filled_but_has_no_price_yet() -> None:
+    execution = worked([a_fill(4)], Benchmark(100, 1_000_000))
+    execution.handle(START, OrderAccepted("P1n1", "v1", Lots(9)))
+    result = score(execution)
+
+    assert (result.filled, result.own.volume) == (9, 4)
