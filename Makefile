@@ -1,0 +1,88 @@
+# execd: install, run, test. `make` alone lists what there is to do.
+#
+# Needs Python 3.11 or 3.12, make and, on machines for which some package has no wheel, a C compiler. Everything else
+# goes into .venv in this checkout, at the versions that constraints.txt pins.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+# Where the torch wheel comes from. Empty: wherever pip finds it, which on Linux is the CUDA build (several GB).
+# https://download.pytorch.org/whl/cpu has the CPU builds, and execd needs no more than that.
+TORCH_INDEX ?=
+ORDER ?= config/orders/demo.yaml
+PYTEST_FLAGS ?= -n 2
+IMAGE ?= execd:dev
+BASE ?= python:3.11-slim-bookworm
+# Further flags for `buildah bud` or `docker build`; deploy/README.md has those for a build without the internet.
+IMAGE_FLAGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+STAMP := $(VENV)/.installed
+TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format lock dashboard image clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Variables: PYTHON, TORCH_INDEX, ORDER, PYTEST_FLAGS, IMAGE, BASE, IMAGE_FLAGS (told in the Makefile's head)."
+
+install: $(STAMP) ## make .venv with every pinned package and execd itself
+	@echo "execd is in $(BIN)/execd"
+
+# torch goes first and alone: it is the only package that has several builds of one release, and by far the largest.
+# With an index of its own it is taken without its dependencies, which then come from constraints.txt like all others.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
+		|| { echo "execd needs Python 3.11 or 3.12: make install PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
+	@echo "installing $(TORCH) (about 190 MB as a CPU build)"
+	@$(PIP) install $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX),--constraint constraints.txt) $(TORCH)
+	@echo "installing what constraints.txt pins"
+	@$(PIP) install --no-deps --requirement constraints.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(PIP) check
+	@touch $@
+
+demo: install ## work the demo order on the embedded practice exchange: no key, no internet
+	$(BIN)/execd run --parent-order $(ORDER)
+
+test: install ## run every test
+	$(BIN)/pytest $(PYTEST_FLAGS)
+
+check: install ## all that must pass before a change lands: lint, format, types, import arrows, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest $(PYTEST_FLAGS)
+
+format: install ## format the code and repair what ruff can repair
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## write constraints.txt anew: the newest packages that pyproject.toml allows
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	build/lock/bin/pip install --upgrade --editable '.[dev]' \
+		"$$(sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml)"
+	sed -n '/^#/p' constraints.txt > build/constraints.txt
+	build/lock/bin/pip freeze --all --exclude-editable --exclude pip --exclude wheel \
+		| sed -e 's/+cpu$$//' -e '/^nvidia-/d' -e '/^triton=/d' >> build/constraints.txt
+	mv build/constraints.txt constraints.txt
+	rm -rf build/lock
+
+dashboard: install ## write deploy/grafana/dashboards/execd.json from its generator
+	$(BIN)/python deploy/grafana/make_dashboard.py
+
+image: ## build the container image with buildah or docker
+	@if command -v buildah > /dev/null; then \
+		buildah bud --layers --format docker --build-arg BASE=$(BASE) $(IMAGE_FLAGS) --tag $(IMAGE) . ; \
+	else \
+		docker build --build-arg BASE=$(BASE) $(IMAGE_FLAGS) --tag $(IMAGE) . ; \
+	fi
+
+clean: ## remove .venv, caches and build outputs (never state: journals are kept)
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
