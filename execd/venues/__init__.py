@@ -2,7 +2,8 @@
 
 The adapter's contract (each clause has a test, run against every adapter):
 
-1. `OrderClosed.filled` is the venue's final count.
+1. `OrderClosed.filled` is the venue's final count.  Its reason begins with a word, and a colon if more follows: filled,
+   canceled, expired, prevented (self-trade), crosses (it was to rest and would have taken); any other is a refusal.
 2. "Not found" (`OrderMissing`) is said only as the answer to a query for that single order.
 3. Fill ids are stable across reconnects.
 4. After a reconnect, fills since the last one seen are fetched, and missed public trades are back-filled or the gap
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from execd.core.commands import CancelOrder, ListFills, QueryOrder, SubmitOrder
 from execd.core.events import (
@@ -29,13 +30,21 @@ from execd.core.events import (
     OrderLost,
     OrderMissing,
     Print,
+    QuoteChanged,
     TradePrinted,
 )
 from execd.core.grid import Instrument, Nanos
 
+if TYPE_CHECKING:
+    from execd.venues.fuse import Fuse
+
 
 class VenueError(Exception):
     """A question that is no order (markets, bars, trades, account) could not be answered.  One clear sentence."""
+
+
+class VenueUnanswered(VenueError):
+    """The venue could not be reached, or its answer made no sense: the same question may be answered later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,14 @@ class Venue(Protocol):
 
     async def open(self, symbol: str) -> Instrument:
         """Connect over REST, load the market, return its grid.  Raises VenueError (unknown symbol: names near ones)."""
+        ...
+
+    def arm(self, fuse: Fuse) -> None:
+        """Give the account its fuse.  Before this no order can be sent."""
+        ...
+
+    async def quote(self, symbol: str) -> QuoteChanged:
+        """The best bid and ask now.  Raises VenueError."""
         ...
 
     async def account(self) -> str:

@@ -1,0 +1,191 @@
+"""Binance Spot's REST answers to facts: where ccxt's unified form loses exactness, ids or fields.
+
+Promise: pure functions; prices and quantities are exact, and an answer that is not of its form raises ValueError,
+never something half-parsed.  Formats: binance-spot-api-docs, rest-api.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from execd.core.events import Bar, OrderAccepted, OrderClosed, QuoteChanged, TradePrinted
+from execd.core.grid import SECOND, Instrument, Lots, Nanos, Notional, Side, Ticks
+from execd.core.orders import Fill, Liquidity
+from execd.venues.capabilities import OrderReply
+from execd.venues.digits import Grid
+from execd.venues.streams.binance_frames import NANOS_PER_MS, fee_of
+
+PAGE = 1000
+"""Most rows that one request gives."""
+
+KLINES: Mapping[str, Nanos] = {
+    name: Nanos(seconds * SECOND)
+    for name, seconds in (
+        ("1d", 86_400),
+        ("12h", 43_200),
+        ("8h", 28_800),
+        ("6h", 21_600),
+        ("4h", 14_400),
+        ("2h", 7_200),
+        ("1h", 3_600),
+        ("30m", 1_800),
+        ("15m", 900),
+        ("5m", 300),
+        ("3m", 180),
+        ("1m", 60),
+        ("1s", 1),
+    )
+}
+"""Kline intervals, longest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReport:
+    """One order as a reply has it.  `closed` is the word for its end, None while it lives."""
+
+    order: str
+    venue_id: str
+    filled: Lots
+    closed: str | None
+
+    @property
+    def fact(self) -> OrderAccepted | OrderClosed:
+        """The report as a fact."""
+        if self.closed is None:
+            return OrderAccepted(self.order, self.venue_id, self.filled)
+        return OrderClosed(self.order, self.filled, self.closed)
+
+
+def order_report(reply: object, form: OrderReply, grid: Grid, *, canceled: bool = False) -> OrderReport:
+    """Read the raw reply to a submit, a query or (`canceled`) a cancel.  Raises ValueError where it lacks anything."""
+    row = mapping(reply)
+    status = text(row, form.status)
+    if status not in form.closed and status not in form.open:
+        raise ValueError(f"unknown order status {status[:40]!r}")
+    return OrderReport(
+        order=text(row, form.canceled_client_id if canceled else form.client_id),
+        venue_id=text(row, form.venue_id),
+        filled=grid.lots(text(row, form.filled)),
+        closed=form.closed.get(status),
+    )
+
+
+def fill(reply: object, order: str, grid: Grid) -> Fill:
+    """One row of myTrades, of an order whose client id was found out.  Raises ValueError."""
+    row = mapping(reply)
+    return Fill(
+        id=text(row, "id"),
+        order=order,
+        price=grid.ticks(text(row, "price")),
+        quantity=grid.lots(text(row, "qty")),
+        at=_moment(row, "time"),
+        liquidity=Liquidity.MAKER if _flag(row, "isMaker") else Liquidity.TAKER,
+        fee=fee_of(text(row, "commission")),
+        fee_currency=text(row, "commissionAsset"),
+    )
+
+
+def public_trade(reply: object, grid: Grid) -> TradePrinted:
+    """One row of trades or historicalTrades.  Raises ValueError."""
+    row = mapping(reply)
+    return TradePrinted(
+        id=int(text(row, "id")),
+        price=grid.ticks(text(row, "price")),
+        quantity=grid.lots(text(row, "qty")),
+        at=_moment(row, "time"),
+        taker=Side.SELL if _flag(row, "isBuyerMaker") else Side.BUY,
+    )
+
+
+def quote(reply: object, grid: Grid, now: Nanos) -> QuoteChanged:
+    """A bookTicker's best quote; it has no time of its own.  Raises ValueError, for an empty side of the book too."""
+    row = mapping(reply)
+    bid, ask = grid.ticks(text(row, "bidPrice")), grid.ticks(text(row, "askPrice"))
+    if not 0 < bid < ask:
+        raise ValueError("a side of the book is empty")
+    return QuoteChanged(
+        bid=bid, bid_size=grid.lots(text(row, "bidQty")), ask=ask, ask_size=grid.lots(text(row, "askQty")), at=now
+    )
+
+
+def kline_for(interval: Nanos) -> tuple[str, Nanos] | None:
+    """The longest kline that divides an interval: its name and length; None where not even a second does."""
+    if interval <= 0:
+        return None
+    return next(((name, length) for name, length in KLINES.items() if interval % length == 0), None)
+
+
+def kline_bar(row: object, instrument: Instrument) -> Bar:
+    """One kline as a bar.  Raises ValueError.
+
+    An old kline may lie off today's grid: its volume, notional and close are rounded down.
+    """
+    if not isinstance(row, Sequence) or isinstance(row, str) or len(row) < 9:
+        raise ValueError("not a kline")
+    start, close, volume, quote_volume, trades = row[0], row[4], row[5], row[7], row[8]
+    return Bar(
+        start=Nanos(int(start) * NANOS_PER_MS),
+        volume=instrument.lots_down(Decimal(str(volume))),
+        notional=instrument.notional_down(Decimal(str(quote_volume))),
+        close=instrument.ticks_not_worse(Decimal(str(close)), Side.BUY),
+        trades=int(trades),
+    )
+
+
+def merge(klines: Sequence[Bar], kline: Nanos, interval: Nanos, end: Nanos, count: int) -> list[Bar]:
+    """Bars of `interval` made of shorter ones, oldest first, the last of them ending at `end`.
+
+    A kline that is not there had no trades; a bar before the first kline is unknown and left out.
+    """
+    if not klines:
+        return []
+    parts = {bar.start: bar for bar in klines}
+    bars: list[Bar] = []
+    close = klines[0].close
+    first = Nanos(end - interval * count)
+    for start in range(first, end, interval):
+        if start < klines[0].start:
+            continue
+        inside = [parts[at] for at in (Nanos(at) for at in range(start, start + interval, kline)) if at in parts]
+        close = inside[-1].close if inside else close
+        bars.append(_sum(Nanos(start), inside, close))
+    return bars
+
+
+def _sum(start: Nanos, parts: Sequence[Bar], close: Ticks) -> Bar:
+    return Bar(
+        start=start,
+        volume=Lots(sum(part.volume for part in parts)),
+        notional=Notional(sum(part.notional for part in parts)),
+        close=close,
+        trades=sum(part.trades for part in parts),
+    )
+
+
+def text(row: Mapping[str, Any], name: str) -> str:
+    """A field as the venue wrote it: a non-empty string or a whole number.  Raises ValueError."""
+    value = row.get(name)
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise ValueError(f"the reply has no {name}")
+    return str(value)
+
+
+def mapping(reply: object) -> Mapping[str, Any]:
+    """An answer that must be a JSON object.  Raises ValueError."""
+    if not isinstance(reply, Mapping):
+        raise ValueError("the reply is no JSON object")
+    return reply
+
+
+def _flag(row: Mapping[str, Any], name: str) -> bool:
+    value = row.get(name)
+    if not isinstance(value, bool):
+        raise ValueError(f"the reply has no {name}")
+    return value
+
+
+def _moment(row: Mapping[str, Any], name: str) -> Nanos:
+    return Nanos(int(text(row, name)) * NANOS_PER_MS)

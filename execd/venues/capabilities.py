@@ -1,0 +1,234 @@
+"""What each exchange offers and where it lays its traps, as data.
+
+Promise: an exchange whose order path was not proven by our own tests has no `reply` here, and no order of ours can be
+sent to it.  The facts were found with ccxt 4.5.90 by reading its requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from execd.core.grid import SECOND, Nanos
+
+
+class DeadMan(Enum):
+    """The venue's own timer that cancels orders when we fall silent."""
+
+    NONE = "none"
+    ACCOUNT = "account"  # One timer for the whole account.
+    SYMBOL = "symbol"  # One timer for each symbol.
+    CONNECTION = "connection"  # Orders die with the WebSocket connection that set it.
+
+
+class Sandbox(Enum):
+    """How a venue lets one practise."""
+
+    NONE = "none"
+    TESTNET = "testnet"  # ccxt's set_sandbox_mode(True).
+    DEMO = "demo"  # A header or another host; not by set_sandbox_mode.
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReply:
+    """Where a raw order reply keeps its facts: ccxt's parsed fields guess where a field is missing.
+
+    `closed` maps each final status to the word by which we report it; `open` are the statuses of a living order.
+    """
+
+    venue_id: str
+    client_id: str
+    canceled_client_id: str
+    status: str
+    filled: str
+    open: frozenset[str]
+    closed: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamUrls:
+    """Base URLs of the native streams: public data, and the WebSocket API that carries our own reports."""
+
+    market: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """One exchange.
+
+    `create_id`, `query_id` and `cancel_id` name the parameter that carries our client id; None: there is no such way.
+    `processing` is how long the venue may work on a request that it accepted.  `hosts` are its domains.
+    """
+
+    exchange: str
+    create_id: str | None
+    query_id: str | None
+    cancel_id: str | None
+    contiguous_trade_ids: bool
+    dead_man: DeadMan
+    sandbox: Sandbox
+    hosts: tuple[str, ...]
+    traps: tuple[str, ...] = ()
+    reply: OrderReply | None = None
+    streams: StreamUrls | None = None
+    sandbox_streams: StreamUrls | None = None
+    processing: Nanos = Nanos(10 * SECOND)
+
+    @property
+    def proven(self) -> bool:
+        """Whether our tests have proven the order path."""
+        return self.reply is not None
+
+
+_BINANCE = Capabilities(
+    exchange="binance",
+    create_id="newClientOrderId",
+    query_id="origClientOrderId",
+    cancel_id="origClientOrderId",
+    contiguous_trade_ids=True,
+    dead_man=DeadMan.NONE,
+    sandbox=Sandbox.TESTNET,
+    hosts=("binance.com", "binance.vision"),
+    traps=(
+        "a client id is unique among open orders only: a filled one can be used again",
+        "fetch_trades gives aggregate ids, another sequence than the stream's trade ids",
+        "-2010 'Duplicate order sent.' arrives as InvalidOrder though an earlier order lives",
+        "myTrades has no client id",
+    ),
+    reply=OrderReply(
+        venue_id="orderId",
+        client_id="clientOrderId",
+        canceled_client_id="origClientOrderId",
+        status="status",
+        filled="executedQty",
+        open=frozenset({"NEW", "PARTIALLY_FILLED", "PENDING_NEW", "PENDING_CANCEL"}),
+        closed={
+            "FILLED": "filled",
+            "CANCELED": "canceled",
+            "EXPIRED": "expired",
+            "EXPIRED_IN_MATCH": "prevented",
+            "REJECTED": "rejected",
+        },
+    ),
+    streams=StreamUrls("wss://stream.binance.com:9443", "wss://ws-api.binance.com:443/ws-api/v3"),
+    sandbox_streams=StreamUrls("wss://stream.testnet.binance.vision", "wss://ws-api.testnet.binance.vision/ws-api/v3"),
+)
+
+_OTHERS = (
+    Capabilities(
+        exchange="binanceusdm",
+        create_id="newClientOrderId",
+        query_id="origClientOrderId",
+        cancel_id="origClientOrderId",
+        contiguous_trade_ids=True,
+        dead_man=DeadMan.SYMBOL,
+        sandbox=Sandbox.DEMO,
+        hosts=("binance.com", "binancefuture.com"),
+        traps=("the countdown is not in ccxt's unified API", "historicalTrades gives at most 500"),
+    ),
+    Capabilities(
+        exchange="okx",
+        create_id="clOrdId",
+        query_id="clOrdId",
+        cancel_id="clOrdId",
+        contiguous_trade_ids=False,
+        dead_man=DeadMan.ACCOUNT,
+        sandbox=Sandbox.DEMO,
+        hosts=("okx.com",),
+        traps=("orders go to the batch endpoint and the reply has no status", "the trades channel merges fills"),
+    ),
+    Capabilities(
+        exchange="bybit",
+        create_id="orderLinkId",
+        query_id="orderLinkId",
+        cancel_id="orderLinkId",
+        contiguous_trade_ids=False,
+        dead_man=DeadMan.CONNECTION,
+        sandbox=Sandbox.TESTNET,
+        hosts=("bybit.com", "bytick.com"),
+        traps=("fetch_order passes clientOrderId on unread: use fetch_open_orders", "the reply has no status"),
+    ),
+    Capabilities(
+        exchange="coinbase",
+        create_id="client_order_id",
+        query_id=None,
+        cancel_id=None,
+        contiguous_trade_ids=False,
+        dead_man=DeadMan.NONE,
+        sandbox=Sandbox.NONE,
+        hosts=("coinbase.com",),
+        traps=("clientOrderId is dropped without a word and a random id is sent: pass client_order_id",),
+    ),
+    Capabilities(
+        exchange="kraken",
+        create_id="cl_ord_id",
+        query_id=None,
+        cancel_id="cl_ord_id",
+        contiguous_trade_ids=False,
+        dead_man=DeadMan.ACCOUNT,
+        sandbox=Sandbox.NONE,
+        hosts=("kraken.com",),
+        traps=(
+            "fetch_order sends the client id as userref: list orders by cl_ord_id instead",
+            "each subscription repeats the last 50 trades",
+        ),
+    ),
+    Capabilities(
+        exchange="bitget",
+        create_id="clientOid",
+        query_id="clientOid",
+        cancel_id="clientOid",
+        contiguous_trade_ids=False,
+        dead_man=DeadMan.NONE,
+        sandbox=Sandbox.DEMO,
+        hosts=("bitget.com",),
+    ),
+    Capabilities(
+        exchange="gate",
+        create_id="text",
+        query_id="text",
+        cancel_id=None,
+        contiguous_trade_ids=False,
+        dead_man=DeadMan.NONE,
+        sandbox=Sandbox.TESTNET,
+        hosts=("gateio.ws", "gate.com"),
+        traps=("ids are at most 28 characters after 't-'", "a spot cancel by client id goes to /orders/None"),
+    ),
+    Capabilities(
+        exchange="kucoin",
+        create_id="clientOid",
+        query_id="clientOid",
+        cancel_id="clientOid",
+        contiguous_trade_ids=False,
+        dead_man=DeadMan.ACCOUNT,
+        sandbox=Sandbox.NONE,
+        hosts=("kucoin.com",),
+        traps=("one more request goes out before the first order",),
+    ),
+    Capabilities(
+        exchange="deribit",
+        create_id="label",
+        query_id=None,
+        cancel_id=None,
+        contiguous_trade_ids=False,
+        dead_man=DeadMan.CONNECTION,
+        sandbox=Sandbox.TESTNET,
+        hosts=("deribit.com",),
+        traps=("the unified client id is ignored: pass label", "the parsed client id is always empty"),
+    ),
+    Capabilities(
+        exchange="hyperliquid",
+        create_id="cloid",
+        query_id="cloid",
+        cancel_id="cloid",
+        contiguous_trade_ids=False,
+        dead_man=DeadMan.ACCOUNT,
+        sandbox=Sandbox.TESTNET,
+        hosts=("hyperliquid.xyz",),
+        traps=("ids are 0x and 32 hexadecimal digits",),
+    ),
+)
+
+CAPABILITIES: Mapping[str, Capabilities] = {caps.exchange: caps for caps in (_BINANCE, *_OTHERS)}

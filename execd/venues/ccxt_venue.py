@@ -1,0 +1,300 @@
+"""An exchange account through ccxt, with native streams beside it.
+
+Promise: the contract of `execd.venues`, each clause of it tested against a real exchange's wire protocol.  Importing
+this imports ccxt: the command line must not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+from execd.core.commands import CancelOrder, ListFills, QueryOrder, SubmitOrder
+from execd.core.events import (
+    Bar,
+    CancelRefused,
+    FillsListed,
+    OrderAccepted,
+    OrderClosed,
+    OrderFilled,
+    OrderLost,
+    OrderMissing,
+    QuoteChanged,
+    TradePrinted,
+)
+from execd.core.grid import Instrument, Nanos
+from execd.venues import Balance, OpenOrder, Sink, VenueCaps, VenueError, binance_rest
+from execd.venues.capabilities import CAPABILITIES
+from execd.venues.ccxt_orders import OrderPath
+from execd.venues.ccxt_wire import Wire, field, rows
+from execd.venues.credentials import Credentials
+from execd.venues.fuse import Fuse
+from execd.venues.loopback import Endpoint
+from execd.venues.streams import StreamLimits
+from execd.venues.streams.binance import AccountStream, MarketStream
+from execd.venues.streams.binance_frames import NANOS_PER_MS, AccountFrames, MarketFrames
+
+KLINES_MAX = 20_000
+"""Most klines that are fetched for one question."""
+
+OLD_TRADES_COST = 2
+"""What one page of historicalTrades costs in ccxt's rate limiter."""
+
+
+class CcxtVenue:
+    """One exchange account.
+
+    Args:
+        exchange: ccxt's name, as "binance".
+        credentials: the API key; None for public data only.
+        endpoint: where the exchange's host names lead.
+        fuse: the last check of each order; None where no order may be sent.
+        clock: our own time, as the rest of execd has it.
+        sandbox: talk to the exchange's testnet.
+        recv_window_ms: how long after its timestamp the venue may accept a request.
+        stale_s: a market stream that is silent for this long is broken.
+        timeout_s: how long one request may take.
+        limits: the streams' whole patience; by default the usual one with `stale_s`.
+
+    Raises:
+        VenueError: the exchange is unknown.
+    """
+
+    def __init__(
+        self,
+        exchange: str,
+        credentials: Credentials | None,
+        endpoint: Endpoint,
+        fuse: Fuse | None,
+        clock: Callable[[], Nanos],
+        *,
+        sandbox: bool = False,
+        recv_window_ms: int = 3000,
+        stale_s: float = 10.0,
+        timeout_s: float = 10.0,
+        limits: StreamLimits | None = None,
+    ) -> None:
+        known = CAPABILITIES.get(exchange)
+        if known is None:
+            raise VenueError(f"unknown exchange {exchange!r}; known are {', '.join(sorted(CAPABILITIES))}")
+        self.name = exchange
+        self.caps = VenueCaps(
+            contiguous_trade_ids=known.contiguous_trade_ids,
+            own_prints=True,
+            request_validity=Nanos(recv_window_ms * NANOS_PER_MS + known.processing),
+        )
+        self._wire = Wire(
+            known,
+            credentials,
+            endpoint,
+            clock,
+            sandbox=sandbox,
+            recv_window_ms=recv_window_ms,
+            timeout_s=timeout_s,
+        )
+        self._orders = OrderPath(self._wire, fuse)
+        self._urls = known.sandbox_streams if sandbox else known.streams
+        self._limits = limits or StreamLimits(stale_s=stale_s)
+        self._streams: list[MarketStream | AccountStream] = []
+
+    @property
+    def bad_frames(self) -> int:
+        """Frames of the streams that made no sense and were survived."""
+        return sum(stream.bad_frames for stream in self._streams)
+
+    @property
+    def foreign(self) -> int:
+        """Fills and reports that were about orders of somebody else on the account, and were ignored."""
+        return self._orders.foreign
+
+    # ------------------------------------------------------------------------------------------------- questions
+
+    async def open(self, symbol: str) -> Instrument:
+        """Connect over REST, load the market, return its grid.  Raises VenueError (unknown symbol: names near ones)."""
+        if self._wire.credentials is not None and not self._wire.known.proven:
+            raise VenueError(f"orders on {self.name} are not proven yet and are refused; without a key it gives data")
+        return await self._wire.open(symbol)
+
+    def arm(self, fuse: Fuse) -> None:
+        """Give the account its fuse.  Before this no order can be sent."""
+        self._orders.arm(fuse)
+
+    async def quote(self, symbol: str) -> QuoteChanged:
+        """The best bid and ask now.  Raises VenueError."""
+        if self.name != "binance":
+            raise VenueError(f"{self.name} gives no best quote here")
+        market = self._wire.market(symbol)
+        answer = await self._wire.ask("best quote", self._wire.data.public_get_ticker_bookticker({"symbol": market.id}))
+        try:
+            return binance_rest.quote(answer, market.grid, self._wire.clock())
+        except ValueError as error:
+            raise VenueError(f"{self.name}, best quote: {error}") from None
+
+    async def account(self) -> str:
+        """The exchange's own id of the account, stable across sessions.  Raises VenueError."""
+        return field(await self._account(), "uid")
+
+    async def clock_offset(self) -> Nanos:
+        """Venue time minus ours, from the fastest of a few queries; used for requests from now on.
+
+        Raises VenueError.
+        """
+        return await self._wire.measure_clock()
+
+    async def balances(self) -> Sequence[Balance]:
+        """Funds on the account.  Raises VenueError."""
+        account = await self._account()
+        return [
+            Balance(
+                currency=field(row, "asset"),
+                free=field(row, "free"),
+                total=str(Decimal(field(row, "free")) + Decimal(field(row, "locked"))),
+            )
+            for row in rows(account.get("balances"), "balances")
+        ]
+
+    async def open_orders(self, symbol: str) -> Sequence[OpenOrder]:
+        """All open orders on the symbol, foreign ones too.  Raises VenueError."""
+        return await self._orders.open_orders(symbol)
+
+    async def bars(self, symbol: str, interval: Nanos, count: int, before: Nanos) -> Sequence[Bar]:
+        """Up to `count` bars of `interval` that closed by `before`, oldest first; fewer or none where unknown.
+
+        The last bar ends at `before`, rounded down to the longest kline that divides the interval.  Raises VenueError.
+        """
+        kline = binance_rest.kline_for(interval)
+        if kline is None or count < 1 or self.name != "binance":
+            return []
+        name, length = kline
+        count = min(count, max(1, KLINES_MAX * length // interval))
+        end = Nanos(min(before, self._wire.venue_now()) // length * length)
+        klines = await self._klines(symbol, name, Nanos(end - interval * count), end)
+        return binance_rest.merge(klines, length, interval, end, count)
+
+    async def trades(self, symbol: str, first: int | None, last: int | None) -> Sequence[TradePrinted]:
+        """Public trades by id, ascending: one page from `first` (None: the most recent), not beyond `last`.
+
+        Raises VenueError.
+        """
+        if self.name != "binance":
+            raise VenueError(f"{self.name} gives no public trades by id here")
+        market = self._wire.market(symbol)
+        request: dict[str, Any] = {"symbol": market.id, "limit": binance_rest.PAGE}
+        if first is None:
+            answer = await self._wire.ask("recent trades", self._wire.data.public_get_trades(request))
+        else:
+            answer = await self._wire.ask("old trades", self._old_trades({**request, "fromId": first}))
+        try:
+            page = [binance_rest.public_trade(row, market.grid) for row in rows(answer, "public trades")]
+        except ValueError as error:
+            raise VenueError(f"{self.name}, public trades: {error}") from None
+        return sorted((trade for trade in page if last is None or trade.id <= last), key=lambda trade: trade.id)
+
+    # -------------------------------------------------------------------------------------------------- commands
+
+    async def submit(self, command: SubmitOrder) -> OrderAccepted | OrderClosed | OrderLost:
+        """Send an order, once.  Never raises but CancelledError; never retries."""
+        return await self._orders.submit(command)
+
+    async def cancel(self, command: CancelOrder) -> OrderClosed | CancelRefused | OrderLost:
+        """Ask for an order's end.  `OrderClosed` only with the venue's final count."""
+        return await self._orders.cancel(command)
+
+    async def query(self, command: QueryOrder) -> OrderAccepted | OrderClosed | OrderMissing | None:
+        """Ask for one order by our id.  None: no usable answer, ask again later."""
+        return await self._orders.query(command)
+
+    async def fills(self, command: ListFills) -> Sequence[OrderFilled | FillsListed]:
+        """Our fills since a moment, of every order on the symbol that is ours, ended by FillsListed; empty: failed."""
+        return await self._orders.fills(command)
+
+    # --------------------------------------------------------------------------------------------------- streams
+
+    async def stream(self, symbol: str, sink: Sink) -> None:
+        """Stream prints, quotes and our own reports into the sink until canceled, reconnecting for ever.
+
+        Says `StreamRestored` for each channel once it is up the first time, too; without credentials there is only the
+        market's.  Raises VenueError at once for an exchange without a native stream.
+        """
+        self._streams = [self._market_stream(symbol)]
+        if self._wire.credentials is not None:
+            self._streams.append(self._account_stream(symbol, self._wire.credentials))
+        async with asyncio.TaskGroup() as group:
+            for each in self._streams:
+                group.create_task(each.run(sink))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._wire.close()
+
+    # --------------------------------------------------------------------------------------------------- details
+
+    def _market_stream(self, symbol: str) -> MarketStream:
+        if self._urls is None:
+            raise VenueError(f"{self.name} has no native stream here yet")
+        market = self._wire.market(symbol)
+        return MarketStream(
+            self._urls.market,
+            self._wire.dial,
+            self._limits,
+            frames=MarketFrames(market.id, market.grid),
+            history=lambda first, last: self.trades(symbol, first, last),
+            clock=self._wire.clock,
+        )
+
+    def _account_stream(self, symbol: str, credentials: Credentials) -> AccountStream:
+        assert self._urls is not None  # _market_stream has said so
+        market = self._wire.market(symbol)
+        return AccountStream(
+            self._urls.account,
+            self._wire.dial,
+            self._limits,
+            credentials=credentials,
+            frames=AccountFrames(market.id, market.grid, self._wire.form()),
+            catch_up=lambda since: self._orders.catch_up(symbol, since),
+            heard=lambda report: self._orders.heard(report, symbol),
+            clock=self._wire.clock,
+            venue_ms=self._wire.venue_ms,
+        )
+
+    async def _account(self) -> dict[str, Any]:
+        if self._wire.credentials is None:
+            raise VenueError(f"{self.name}: the account can only be asked for with a key")
+        answer = await self._wire.ask("the account", self._wire.trading.private_get_account())
+        if not isinstance(answer, dict):
+            raise VenueError(f"{self.name}, the account: the answer is no JSON object")
+        return answer
+
+    async def _klines(self, symbol: str, name: str, start: Nanos, end: Nanos) -> list[Bar]:
+        market = self._wire.market(symbol)
+        found: list[Bar] = []
+        while start < end:
+            request = {
+                "symbol": market.id,
+                "interval": name,
+                "startTime": start // NANOS_PER_MS,
+                "endTime": end // NANOS_PER_MS - 1,
+                "limit": binance_rest.PAGE,
+            }
+            answer = await self._wire.ask("klines", self._wire.data.public_get_klines(request))
+            try:
+                page = [binance_rest.kline_bar(row, market.instrument) for row in rows(answer, "klines")]
+            except (ValueError, ArithmeticError) as error:
+                raise VenueError(f"{self.name}, klines: {error}") from None
+            page = [bar for bar in page if start <= bar.start < end]
+            if not page:
+                break
+            found += page
+            start = Nanos(page[-1].start + 1)
+        return found
+
+    async def _old_trades(self, request: dict[str, Any]) -> Any:
+        # ccxt insists on a key for this public endpoint, so that its own method cannot serve paper trading.
+        data, credentials = self._wire.data, self._wire.credentials
+        await data.throttle(OLD_TRADES_COST)
+        headers = {} if credentials is None else {"X-MBX-APIKEY": credentials.api_key}
+        url = f"{data.urls['api']['public']}/historicalTrades?{urlencode(request)}"
+        return await data.fetch(url, "GET", headers, None)

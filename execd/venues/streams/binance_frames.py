@@ -1,0 +1,215 @@
+"""Binance's frames to facts.
+
+Promise: any bytes whatever give a fact, None (nothing of interest) or `BadFrame`; prices and quantities are exact.
+Field names: binance-spot-api-docs, web-socket-streams.md and user-data-stream.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+import msgspec
+
+from execd.core.events import Event, OrderAccepted, OrderClosed, OrderFilled, QuoteChanged, TradePrinted
+from execd.core.grid import Nanos, Side
+from execd.core.orders import Fill, Liquidity
+from execd.venues.capabilities import OrderReply
+from execd.venues.digits import Grid
+from execd.venues.streams import BadFrame
+
+NANOS_PER_MS = 1_000_000
+OK = 200
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+_BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, InvalidOperation)
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """The exchange ends the stream: connect anew.  `why` is its own event name."""
+
+    why: str
+
+
+GOODBYES = frozenset({"eventStreamTerminated", "serverShutdown"})
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"")
+    e: str = ""
+
+
+class _Kind(msgspec.Struct, gc=False):
+    e: str = ""
+
+
+class _Trade(msgspec.Struct, gc=False):
+    id: Count = msgspec.field(name="t")
+    price: str = msgspec.field(name="p")
+    quantity: str = msgspec.field(name="q")
+    at_ms: Count = msgspec.field(name="T")
+    maker_bought: bool = msgspec.field(name="m")
+
+
+class _BookTicker(msgspec.Struct, gc=False):
+    bid: str = msgspec.field(name="b")
+    bid_size: str = msgspec.field(name="B")
+    ask: str = msgspec.field(name="a")
+    ask_size: str = msgspec.field(name="A")
+
+
+class MarketFrames:
+    """Frames of the combined `<symbol>@trade` and `<symbol>@bookTicker` stream of one symbol."""
+
+    def __init__(self, market_id: str, grid: Grid) -> None:
+        self._grid = grid
+        self._trade, self._ticker = f"{market_id.lower()}@trade", f"{market_id.lower()}@bookTicker"
+        self._envelopes = msgspec.json.Decoder(_Envelope)
+        self._trades = msgspec.json.Decoder(_Trade)
+        self._tickers = msgspec.json.Decoder(_BookTicker)
+        self._kinds = msgspec.json.Decoder(_Kind)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The streams to subscribe to."""
+        return self._trade, self._ticker
+
+    def decode(self, frame: bytes, now: Nanos) -> TradePrinted | QuoteChanged | Goodbye | None:
+        """One frame as a fact; a quote has no time of its own on spot and takes `now`.  Raises BadFrame."""
+        try:
+            envelope = self._envelopes.decode(frame)
+            if envelope.stream == self._trade:
+                return self._print(self._trades.decode(envelope.data))
+            if envelope.stream == self._ticker:
+                return self._quote(self._tickers.decode(envelope.data), now)
+            kind = envelope.e or (self._kinds.decode(envelope.data).e if bytes(envelope.data) else "")
+        except _BROKEN as error:
+            raise BadFrame(str(error)) from None
+        return Goodbye(kind) if kind in GOODBYES else None
+
+    def _print(self, trade: _Trade) -> TradePrinted:
+        price, quantity = self._grid.ticks(trade.price), self._grid.lots(trade.quantity)
+        if not (price and quantity):
+            raise BadFrame("a trade of nothing")
+        # `m`: the buyer was the maker, so that the aggressor sold.
+        taker = Side.SELL if trade.maker_bought else Side.BUY
+        return TradePrinted(trade.id, price, quantity, Nanos(trade.at_ms * NANOS_PER_MS), taker)
+
+    def _quote(self, ticker: _BookTicker, now: Nanos) -> QuoteChanged | None:
+        bid, ask = self._grid.ticks(ticker.bid), self._grid.ticks(ticker.ask)
+        if not 0 < bid < ask:
+            return None  # An empty side, or a crossed auction book, is no market to trade by.
+        return QuoteChanged(bid, self._grid.lots(ticker.bid_size), ask, self._grid.lots(ticker.ask_size), now)
+
+
+class _AccountEnvelope(msgspec.Struct, gc=False):
+    event: msgspec.Raw = msgspec.Raw(b"")
+    id: str | int | None = None
+    status: int | None = None
+    error: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Report(msgspec.Struct, gc=False):
+    event_ms: Count = msgspec.field(name="E")
+    symbol: str = msgspec.field(name="s")
+    client_id: str = msgspec.field(name="c")
+    execution: str = msgspec.field(name="x")
+    status: str = msgspec.field(name="X")
+    venue_id: Count = msgspec.field(name="i")
+    filled: str = msgspec.field(name="z")
+    original_id: str | None = msgspec.field(name="C", default=None)
+    refusal: str = msgspec.field(name="r", default="NONE")
+    quantity: str = msgspec.field(name="l", default="0")
+    price: str = msgspec.field(name="L", default="0")
+    fee: str | None = msgspec.field(name="n", default=None)
+    fee_currency: str | None = msgspec.field(name="N", default=None)
+    at_ms: Count = msgspec.field(name="T", default=0)
+    trade_id: int = msgspec.field(name="t", default=-1)
+    maker: bool = msgspec.field(name="m", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a request of ours."""
+
+    id: str
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one executionReport says: facts about one order, when (venue time), and the venue's own id of the order."""
+
+    order: str
+    venue_id: str
+    at: Nanos
+    facts: tuple[Event, ...]
+
+
+class AccountFrames:
+    """Frames of the user data stream of one symbol."""
+
+    def __init__(self, market_id: str, grid: Grid, statuses: OrderReply) -> None:
+        self._symbol, self._grid, self._statuses = market_id, grid, statuses
+        self._envelopes = msgspec.json.Decoder(_AccountEnvelope)
+        self._kinds = msgspec.json.Decoder(_Kind)
+        self._reports = msgspec.json.Decoder(_Report)
+
+    def decode(self, frame: bytes) -> Report | Reply | Goodbye | None:
+        """One frame; None for what is no business of ours.  Raises BadFrame."""
+        try:
+            envelope = self._envelopes.decode(frame)
+            if envelope.id is not None:
+                text = bytes(envelope.error).decode()[:200]
+                return Reply(str(envelope.id), envelope.status == OK, text)
+            body = envelope.event if bytes(envelope.event) else frame
+            kind = self._kinds.decode(body).e
+            if kind == "executionReport":
+                return self._report(self._reports.decode(body))
+        except _BROKEN as error:
+            raise BadFrame(str(error)) from None
+        return Goodbye(kind) if kind in GOODBYES else None
+
+    def _report(self, report: _Report) -> Report | None:
+        if report.symbol != self._symbol:
+            return None
+        # A cancel carries an id of its own in `c`, and the order's in `C`.
+        order = report.original_id if report.execution == "CANCELED" and report.original_id else report.client_id
+        facts: list[Event] = [OrderFilled(self._fill(report, order))] if report.execution == "TRADE" else []
+        filled, venue_id = self._grid.lots(report.filled), str(report.venue_id)
+        word = self._statuses.closed.get(report.status)
+        if word is not None:
+            refusal = report.refusal if report.refusal != "NONE" else ""
+            facts.append(OrderClosed(order, filled, f"{word}: {refusal[:100]}" if refusal else word))
+        elif report.status not in self._statuses.open:
+            raise BadFrame(f"unknown order status {report.status[:40]!r}")
+        elif not facts:
+            facts.append(OrderAccepted(order, venue_id, filled))
+        return Report(order, venue_id, Nanos(report.event_ms * NANOS_PER_MS), tuple(facts))
+
+    def _fill(self, report: _Report, order: str) -> Fill:
+        if report.trade_id < 0:
+            raise BadFrame("an execution without a trade id")
+        return Fill(
+            id=str(report.trade_id),
+            order=order,
+            price=self._grid.ticks(report.price),
+            quantity=self._grid.lots(report.quantity),
+            at=Nanos(report.at_ms * NANOS_PER_MS),
+            liquidity=Liquidity.MAKER if report.maker else Liquidity.TAKER,
+            fee=fee_of(report.fee),
+            fee_currency=report.fee_currency or "",
+        )
+
+
+def fee_of(text: str | None) -> Decimal:
+    """An exact fee.  Raises ValueError where it is no finite number."""
+    fee = Decimal(text or "0")
+    if not fee.is_finite():
+        raise ValueError("a fee that is no number")
+    return fee
