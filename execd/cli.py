@@ -391,10 +391,11 @@ EXPECTED = (
     ("execd.runtime.codec", "JournalError", HUMAN),
     ("execd.runtime.latch", "LatchError", HUMAN),
     ("execd.runtime.control", "ControlError", HUMAN),
+    ("execd.venues", "VenueUnanswered", UNEXPECTED),
     ("execd.venues", "VenueError", BAD_INPUT),
     ("execd.policies.manifest", "ModelRefused", BAD_INPUT),
-    ("execd.learning.recipe", "RecipeError", BAD_INPUT),
-    ("execd.learning.series", "DataError", BAD_INPUT),
+    ("execd.learning.recipe", "RecipeRefused", BAD_INPUT),
+    ("execd.learning.series", "DataRefused", BAD_INPUT),
     ("execd.exchange.options", "BadOptions", BAD_INPUT),
 )
 """Every error that input, the exchange or an operator can cause, by the module that defines it."""

@@ -19,6 +19,10 @@ Report = OrderAccepted | OrderFilled | OrderClosed | OrderLost | OrderMissing | 
 """What a venue can say, or fail to say, about one of our orders."""
 
 
+ORDINARY_ENDS = frozenset({"filled", "canceled", "expired", "prevented", "crosses"})
+"""First words of a close's reason that are no refusal; the market moved, or time was up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a report changed: lots and notional that are new, and whether it closed the order.
@@ -42,6 +46,8 @@ class Blotter:
         self.strays: dict[str, Fill] = {}
         self.flow: deque[tuple[Nanos, int]] = deque()
         """What filled when, by our time, for rolling windows; trimmed by whoever reads it."""
+        # Orders of which the venue has counted more than the fills that we hold one by one.
+        self._unitemised: dict[str, ChildOrder] = {}
         self._validity = validity
         # Sums over closed orders, so that a decision costs nothing per order of the past.
         self._filled_closed = 0
@@ -66,8 +72,9 @@ class Blotter:
 
     @property
     def at_risk(self) -> Notional:
-        """The most that what is alive may still cost: its leaves at its limits."""
-        return Notional(sum(order.leaves * order.limit for order in self.alive.values()))
+        """The most that may be spent beyond `notional`: leaves, and lots counted but not itemised, at their limits."""
+        leaves = sum(order.leaves * order.limit for order in self.alive.values())
+        return Notional(leaves + sum((o.reported - o.itemised) * o.limit for o in self._unitemised.values()))
 
     @property
     def fills(self) -> list[Fill]:
@@ -78,7 +85,7 @@ class Blotter:
     @property
     def unitemised(self) -> bool:
         """Whether the venue has counted more than the fills that we hold one by one."""
-        return any(order.reported > order.itemised for order in self.orders.values())
+        return bool(self._unitemised)
 
     def add(self, order: ChildOrder) -> None:
         """Take up an order that is about to be sent."""
@@ -94,6 +101,10 @@ class Blotter:
         was_alive, never_heard_of = order.alive, order.state is OrderState.SENT and order.venue_id is None
         filled, notional = order.filled, itemised(order)
         self._apply(now, order, event)
+        if order.reported > order.itemised:
+            self._unitemised[client_id] = order
+        else:
+            self._unitemised.pop(client_id, None)
         lots, money = order.filled - filled, itemised(order) - notional
         if lots:
             self.flow.append((now, lots))
@@ -103,7 +114,7 @@ class Blotter:
         closed = was_alive and not order.alive
         if closed:
             self._retire(order)
-        refused = isinstance(event, OrderClosed) and event.reason.startswith("rejected")
+        refused = isinstance(event, OrderClosed) and event.reason.partition(":")[0] not in ORDINARY_ENDS
         return Change(order, lots, money, closed, closed and never_heard_of and refused and not order.filled)
 
     def _apply(self, now: Nanos, order: ChildOrder, event: Report) -> None:
@@ -168,6 +179,8 @@ class Blotter:
         closed = [order for key, order in self.orders.items() if key not in self.alive]
         assert not any(order.alive for order in closed), "an order that may still trade was retired"
         assert all(order.alive for order in self.alive.values()), "a closed order is kept as alive"
+        unitemised = {key for key, order in self.orders.items() if order.reported > order.itemised}
+        assert self._unitemised.keys() == unitemised, "the list of unitemised orders has drifted"
         assert self._filled_closed == sum(order.filled for order in closed), "the sum of closed fills has drifted"
         assert self._notional_closed == sum(itemised(order) for order in closed), "the closed notional has drifted"
 

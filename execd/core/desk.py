@@ -1,7 +1,7 @@
 """All parents of this process, and the latch that stands over them.
 
-Promise: each fact reaches the executions that it concerns, and no other; a parent that comes after the kill switch
-latched is born killed.
+Promise: each fact reaches the executions that it concerns, and no other; a parent that comes later is born into what
+stands by then: the kill switch latched, a drain begun, the streams up.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from execd.core.blotter import Report
 from execd.core.commands import Command
 from execd.core.events import (
     CancelRefused,
+    Channel,
     DrainBegun,
     Event,
     FillsListed,
@@ -43,6 +44,8 @@ class Desk:
     def __init__(self) -> None:
         self.executions: dict[str, Execution] = {}
         self.killed: KillTripped | None = None
+        self._draining: DrainBegun | None = None
+        self._up: dict[Channel, StreamRestored] = {}
 
     def observe(self, now: Nanos, event: Print) -> None:
         """Show a print to every execution.  They share one symbol; a sequencer runs per symbol."""
@@ -58,21 +61,39 @@ class Desk:
         """Route a fact and gather the commands that it causes."""
         if isinstance(event, ParentSubmitted):
             return self._submit(now, event)
-        if isinstance(event, KillTripped):
-            self.killed = event
-        elif isinstance(event, KillReset):
-            self.killed = None
+        self._note(event)
         commands: list[Command] = []
         for execution in self._concerned(event):
             commands += execution.handle(now, event)
         return commands
 
+    def _note(self, event: Event) -> None:
+        """Keep what a parent that comes later must be told."""
+        match event:
+            case KillTripped():
+                self.killed = event
+            case KillReset():
+                self.killed = None
+            case DrainBegun():
+                self._draining = event
+            case StreamRestored(channel=channel):
+                self._up[channel] = event
+            case StreamLost(channel=channel):
+                self._up.pop(channel, None)
+            case Recovered():
+                self._draining = None
+                self._up.clear()
+            case _:
+                pass
+
     def _submit(self, now: Nanos, event: ParentSubmitted) -> list[Command]:
         assert event.parent.id not in self.executions, f"parent {event.parent.id} was submitted twice"
         execution = self.executions[event.parent.id] = Execution(event)
         commands = execution.handle(now, event)
-        if self.killed is not None:
-            commands += execution.handle(now, self.killed)
+        # What holds it back comes before what lets it go.
+        for standing in (self.killed, self._draining, *self._up.values()):
+            if standing is not None:
+                commands += execution.handle(now, standing)
         return commands
 
     def _concerned(self, event: Event) -> list[Execution]:

@@ -1,7 +1,7 @@
 """An order in doubt may be alive: it is asked about, never sent again, and keeps its rest until the venue has spoken.
 
-The way out, in order: cancel; query every two seconds; once the submit can no longer be in flight, two "not found"
-answers apart; then the list of our own fills.  Only a venue's word ends a doubt, never a timer.
+The way out, in order: cancel; query every two seconds; once neither the submit nor an answer about its time can be in
+flight, two "not found" answers apart; then the list of our own fills.  Only a venue's word ends a doubt, never a timer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ ASK_EVERY = Nanos(2 * SECOND)
 """Between two questions about one order; "not found" answers count only when they lie this far apart."""
 
 MISSING_NEEDED = 2
-"""How many "not found" answers it takes, all of them after the submit's validity."""
+"""How many "not found" answers it takes, all of them asked for after the submit's validity."""
+
+ANSWER_WITHIN = Nanos(10 * SECOND)
+"""No answer is older than this: an adapter gives a question up sooner.  An answer does not say what it answers."""
 
 SEND_WITHIN = Nanos(2 * SECOND)
 """A submit that has not left us this long after its approval is not sent at all."""
@@ -54,8 +57,8 @@ def next_question_at(order: ChildOrder, now: Nanos) -> Nanos:
 
 
 def missed(order: ChildOrder, now: Nanos, validity: Nanos) -> None:
-    """Count a "not found" answer, if it means anything yet."""
-    if now < expires(order, validity):
+    """Count a "not found" answer, if it means anything yet: if it was asked for after the submit's end."""
+    if now < expires(order, validity) + ANSWER_WITHIN:
         return
     if order.missing_at is None or now >= order.missing_at + ASK_EVERY:
         order.missing += 1

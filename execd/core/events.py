@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from execd.core.grid import Lots, Nanos, Notional, Side, Ticks
+from execd.core.grid import SECOND, Lots, Nanos, Notional, Side, Ticks
 from execd.core.limits import RiskLimits
 from execd.core.orders import Fill, ParentOrder
 
@@ -110,9 +110,10 @@ class ParentSubmitted:
     """The operator handed us a parent order.
 
     `curve` is the expected cumulative fraction of the window's volume at the end of each slice (the last is 1.0), from
-    the fallback policy; `history` are bars of the slice's length before the start, oldest first.  `validity` is how
-    long after sending the venue may still act on a request; `own_prints`: our fills appear on the public tape;
-    `contiguous`: its trade ids rise by one.  All that decisions rest on is here, so that a replay needs no more.
+    the fallback policy; `history` are bars of the slice's length before the start, oldest first.  `proposal_within` is
+    how long a policy may think, at most a quarter of a slice; `validity` how long after sending the venue may still act
+    on a request.  `own_prints`: our fills appear on the public tape; `contiguous`: its trade ids rise by one.  All that
+    decisions rest on is here, so that a replay needs no more.
     """
 
     parent: ParentOrder
@@ -122,6 +123,7 @@ class ParentSubmitted:
     contiguous: bool
     curve: tuple[float, ...]
     history: tuple[Bar, ...]
+    proposal_within: Nanos = SECOND
 
 
 @dataclass(frozen=True, slots=True)

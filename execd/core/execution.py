@@ -54,20 +54,17 @@ from execd.core.events import (
     StreamRestored,
     Woken,
 )
-from execd.core.grid import SECOND, Lots, Nanos, Notional, Ticks
+from execd.core.grid import MINUTE, SECOND, Lots, Nanos, Notional, Ticks
 from execd.core.ledger import SliceRecord
 from execd.core.orders import ChildOrder, OrderState
 from execd.core.schedule import Schedule, sane
 from execd.core.vwap import VwapTracker
 
-PROPOSAL_WITHIN = Nanos(SECOND)
-"""How long a policy may think, at most; a quarter of a slice where that is less."""
-
 LOOK_EVERY = Nanos(SECOND // 2)
 """How often we look again while something outside keeps us from trading."""
 
-LIST_TRIES_MAX = 10
-"""How often we ask for fills that the venue counted but never itemised, before we end without them."""
+LIST_TRIES_MAX = 150
+"""How often we ask for fills that the venue counted but has not itemised, before we end without them: five minutes."""
 
 
 class Phase(Enum):
@@ -88,6 +85,7 @@ class Execution:
         self.validity = submitted.validity
         self.own_prints = submitted.own_prints
         self.history = submitted.history
+        self._proposal_within = submitted.proposal_within
         self.schedule = Schedule(submitted.parent, submitted.curve, submitted.limits.ahead_ppm)
         self.tracker = VwapTracker(
             submitted.parent, submitted.limits.participation_window, contiguous=submitted.contiguous
@@ -160,13 +158,13 @@ class Execution:
         """The only fork: what each fact changes."""
         match event:
             case SliceProposed() | ProposalFailed():
-                self._decide(event)
+                self._decide(now, event)
             case OrderAccepted() | OrderFilled() | OrderClosed() | OrderLost() | OrderMissing() | CancelRefused():
                 return self._report(now, event)
             case FillsListed(through=through):
                 self._close_missing(through)
             case Recovered():
-                self._recover(now)
+                return self._recover(now)
             case StreamLost(channel=channel, why=why):
                 self.streams_down[channel] = why
             case StreamRestored(channel=channel):
@@ -210,7 +208,7 @@ class Execution:
         parent = self.parent
         begin, end = parent.boundary(number), parent.boundary(number + 1)
         self._asked = number
-        self._due = Nanos(now + min(PROPOSAL_WITHIN, (end - begin) // 4))
+        self._due = Nanos(now + min(self._proposal_within, (end - begin) // 4))
         observation = Observation(
             instrument=parent.instrument,
             side=parent.side,
@@ -231,9 +229,9 @@ class Execution:
         )
         return ProposeSlice(parent.id, number, observation, self._due)
 
-    def _decide(self, event: SliceProposed | ProposalFailed) -> None:
-        if event.slice != self._asked:
-            return  # A late answer: the curve has decided, or the slice is over.
+    def _decide(self, now: Nanos, event: SliceProposed | ProposalFailed) -> None:
+        if event.slice != self._asked or now >= self._due:
+            return  # A late answer: the curve has decided or is about to, or the slice is over.
         if isinstance(event, ProposalFailed):
             self._begin_slice(event.slice, None, "curve", event.why)
         elif not sane(event.share):
@@ -263,13 +261,14 @@ class Execution:
         if order is None:
             if not change.lots:
                 return []
+            self.overfilled = self.overfilled or self.uncommitted < 0
             return self._halt("stray_fill", f"a fill of an order that we never sent was booked: {event}")
         if record := self.ledger.get(order.slice):
             record.filled += change.lots
             record.notional += change.notional
             if change.closed and not order.filled and isinstance(event, OrderClosed):
                 record.note(f"unfilled: {event.reason}")
-        if isinstance(event, OrderAccepted):
+        if isinstance(event, OrderAccepted) or change.lots:
             self._rejects = 0
         if change.closed:
             self._hold_until = Nanos(max(self._hold_until, order.sent_at + router.RETRY))
@@ -291,13 +290,15 @@ class Execution:
             if record := self.ledger.get(order.slice):
                 record.note("gone" if order.filled else "never arrived")
 
-    def _recover(self, now: Nanos) -> None:
+    def _recover(self, now: Nanos) -> list[Command]:
         """The process is new: what was in flight is in doubt, what was asked is forgotten, nothing is up."""
         self.blotter.doubt_all(now)
         self._asked = None
         self.draining = None
-        self._listed_at = None
+        self._listed_at, self._list_tries = None, 0
         self.streams_down = {Channel.MARKET: "not up yet", Channel.ACCOUNT: "not up yet"}
+        # The old process may have died between deciding that this was the end and saying so.
+        return [] if self.ended_why is None else [FinishParent(self.parent.id, self.ended_why)]
 
     # -------------------------------------------------------------------------------------------------- the step
 
@@ -475,15 +476,19 @@ class Execution:
             return []
         if self.blotter.unitemised and self._list_tries < LIST_TRIES_MAX:
             return self._list_fills(now)
+        alarms: list[Command] = []
+        if self.blotter.unitemised:
+            text = f"the venue counted fills that it has not listed in {self._list_tries} tries; the ledger lacks them"
+            alarms.append(RaiseAlarm(self.parent.id, "unitemised", text))
         if self.phase is not Phase.ENDING:
-            return [FinishParent(self.parent.id, f"drained: {self.draining}")]
+            return [*alarms, FinishParent(self.parent.id, f"drained: {self.draining}")]
         self.phase = Phase.DONE
         self._wake = None
         if self.canceled_by is not None:
             self.ended_why = f"canceled by {self.canceled_by}"
         else:
             self.ended_why = "filled" if self.filled >= self.parent.quantity else "the end came"
-        return [FinishParent(self.parent.id, self.ended_why)]
+        return [*alarms, FinishParent(self.parent.id, self.ended_why)]
 
     def _list_fills(self, now: Nanos) -> list[Command]:
         if self._listed_at is not None and now < self._listed_at + doubt.ASK_EVERY:
@@ -492,7 +497,8 @@ class Execution:
         self._listed_at = now
         self._list_tries += 1
         self._wake_at(Nanos(now + doubt.ASK_EVERY))
-        return [ListFills(self.parent.instrument.symbol, self.parent.start)]
+        # A minute early, as with a doubt: fills bear the venue's time, and its clock is not ours.
+        return [ListFills(self.parent.instrument.symbol, Nanos(self.parent.start - MINUTE))]
 
     def _assert_room(self) -> None:
         """The room invariant."""

@@ -130,7 +130,8 @@ def _next_look(now: Nanos, parent: ParentOrder, slice_: Slice, alive: list[Child
     looks = [slice_.end]
     for order in alive:
         if order.state is OrderState.WORKING:
-            looks.append(Nanos(max(now, order.sent_at) + step))
+            due = Nanos(order.sent_at + step)
+            looks.append(due if due > now else Nanos(now + step))
             if order.kind is OrderKind.REST and (cross := cross_at(parent, slice_)) > now:
                 looks.append(cross)
     return min(looks)

@@ -152,6 +152,11 @@ class VwapTracker:
         return self._ids.last
 
     @property
+    def heard_at(self) -> tuple[Nanos | None, Nanos | None]:
+        """When, by our time, the last trade and the last quote came."""
+        return self._last_at, self._quote_at
+
+    @property
     def last_venue_at(self) -> Nanos | None:
         """The venue's time of the latest print."""
         return self._last.at if self._last else None

@@ -75,7 +75,7 @@ def my_trades(call: Call) -> Json:
         order_id=sent.integer("orderId"),
         from_id=sent.integer("fromId"),
         start=sent.moment("startTime"),
-        end=sent.moment("endTime"),
+        end=sent.through("endTime"),
         limit=sent.limit(500, MAX_ROWS),
     )
     return [wire.my_trade(rules, fill, call.unit) for fill in fills]

@@ -152,7 +152,7 @@ def aggregate_trades(call: Call) -> Json:
         rules.symbol,
         from_id=sent.integer("fromId"),
         start=sent.moment("startTime"),
-        end=sent.moment("endTime"),
+        end=sent.through("endTime"),
         limit=sent.limit(500, MAX_ROWS),
     )
     return [wire.agg_trade(rules, each, call.unit) for each in made]
@@ -167,7 +167,7 @@ def klines(call: Call) -> Json:
     interval = INTERVALS.get(sent.sure("interval"))
     if interval is None:
         raise errors.invalid_interval()
-    start, end = sent.moment("startTime"), sent.moment("endTime")
+    start, end = sent.moment("startTime"), sent.through("endTime")
     found = bars(call.hall, rules, interval, start, end, sent.limit(500, MAX_ROWS))
     return [_kline(rules, bar, call.unit) for bar in found]
 

@@ -304,7 +304,7 @@ def all_orders(call: Call) -> Json:
         rules.symbol,
         order_id=sent.integer("orderId"),
         start=sent.moment("startTime"),
-        end=sent.moment("endTime"),
+        end=sent.through("endTime"),
         limit=sent.limit(500, MAX_ROWS),
     )
     return [wire.queried(rules, order, call.unit) for order in orders]
@@ -312,7 +312,7 @@ def all_orders(call: Call) -> Json:
 
 def check_span(sent: Arguments) -> None:
     """Let at most a day between two given times pass.  Raises ExchangeRefusal -1127."""
-    start, end = sent.moment("startTime"), sent.moment("endTime")
+    start, end = sent.moment("startTime"), sent.through("endTime")
     if start is not None and end is not None and end - start > DAY_NS:
         raise errors.lookup_too_long()
 

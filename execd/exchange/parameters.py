@@ -126,6 +126,11 @@ class Arguments:
         sent = self.integer(name)
         return None if sent is None else nanos(sent)
 
+    def through(self, name: str) -> Nanos | None:
+        """The last nanosecond of a moment: what is told in whole milliseconds is in it to its end."""
+        sent = self.integer(name)
+        return None if sent is None else Nanos(nanos(sent + 1) - 1)
+
     def limit(self, default: int, most: int) -> int:
         """How many rows: at least one, never more than the endpoint gives."""
         asked = self.integer("limit")

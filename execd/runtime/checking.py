@@ -46,7 +46,7 @@ async def check(job: Job) -> Checked:
             stack.callback(practice.stop, opened.practice)
         stack.push_async_callback(opened.venue.close)
         instrument = await opened.venue.open(job.order.symbol)
-        clock.shift(await opened.venue.clock_offset())
+        await launch.follow_clock(opened.venue, clock)
         now = clock()
         when = window(job.order, now)
         quote = await opened.venue.quote(job.order.symbol)

@@ -95,7 +95,7 @@ async def run(job: Job, screen: Screen) -> Result:
             screen.say(warning)
         instrument = await opened.venue.open(job.order.symbol)
         account = await opened.venue.account()
-        clock.shift(await opened.venue.clock_offset())
+        await launch.follow_clock(opened.venue, clock)
         if not place.journal.exists():
             session = await _begin(job, place, opened, instrument, account, clock, screen)
         else:
@@ -195,6 +195,8 @@ async def _resume(job: Job, place: files.Place, opened: Opened, account: str, cl
     except BaseException:
         journal.close()
         raise
+    if opened.paper is not None:
+        opened.paper.remember(job.order.symbol, execution.blotter.fills)
     screen.say(f"resuming {parent.id} from {place.journal.name} ({result.rows} rows)")
     return _Session(journal, result.desk, advice, Latch.of_all(job.settings.state_dir), Recovered(), reference)
 
@@ -244,7 +246,7 @@ class _Worker:
         self._arm(sequencer)
         execution, tape = self._execution, Tape(self._venue, self._job.order.symbol, sequencer.post)
         status = self._status
-        door = Door(self._metrics.exposition, self._ready, status)
+        door = Door(self._metrics.exposition, sequencer.behind, self._ready, status)
         place = files.place(self._job)
         control = Control(place.socket, execution.parent.id, sequencer.post, status)
         async with AsyncExitStack() as stack:

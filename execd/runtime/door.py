@@ -13,13 +13,24 @@ class PortTakenError(Exception):
     """The port of the metrics is in use."""
 
 
+BEHIND_MAX_S = 5.0
+"""A sequencer that is this far behind counts as dead."""
+
+
 class Door:
-    """Serves what three callables give; each is asked on the loop at every request."""
+    """Serves what its callables give; each is asked on the loop at every request.
+
+    `behind` is by how many seconds the sequencer is late.
+    """
 
     def __init__(
-        self, metrics: Callable[[], bytes], ready: Callable[[], dict[str, bool]], status: Callable[[], dict[str, Any]]
+        self,
+        metrics: Callable[[], bytes],
+        behind: Callable[[], float],
+        ready: Callable[[], dict[str, bool]],
+        status: Callable[[], dict[str, Any]],
     ) -> None:
-        self._metrics, self._ready, self._status = metrics, ready, status
+        self._metrics, self._behind, self._ready, self._status = metrics, behind, ready, status
         self._runner: web.AppRunner | None = None
         self.port = 0
 
@@ -53,7 +64,9 @@ class Door:
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def _serve_live(self, _request: web.Request) -> web.Response:
-        return web.json_response({"alive": True})
+        behind = self._behind()
+        alive = behind < BEHIND_MAX_S
+        return web.json_response({"alive": alive, "behind_seconds": behind}, status=200 if alive else 503)
 
     async def _serve_ready(self, _request: web.Request) -> web.Response:
         checks = self._ready()

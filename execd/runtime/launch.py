@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING
 
 from execd.core.grid import BPS, Nanos
 from execd.runtime import practice
+from execd.runtime.clock import Clock
 from execd.runtime.practice import Practice, PracticeError
 from execd.runtime.settings import Mode, OrderFile, RiskFile, Settings
 from execd.runtime.settings_secrets import Secrets
-from execd.venues import Balance, Venue
+from execd.venues import Balance, KeyPermissions, Venue
 from execd.venues.credentials import Credentials
 from execd.venues.loopback import PRODUCTION, Endpoint
 
 if TYPE_CHECKING:
     from execd.venues.ccxt_venue import CcxtVenue
+    from execd.venues.paper import PaperVenue
 
 
 class InterlockError(Exception):
@@ -54,10 +56,13 @@ class Job:
 
 @dataclass(slots=True)
 class Opened:
-    """An exchange that was connected to.  `own` is the practice exchange that we started and must end."""
+    """An exchange that was connected to.
+
+    `paper` is the imagined account where orders are imagined; `own`: we started `practice` and must end it.
+    """
 
     venue: Venue
-    orders: CcxtVenue | None
+    paper: PaperVenue | None = None
     practice: Practice | None = None
     own: bool = False
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -104,7 +109,14 @@ async def open_exchange(job: Job, clock: Callable[[], Nanos], resume: Practice |
         return await _open_practice(job, clock, resume)
     if job.mode is Mode.PAPER:
         return _open_paper(job, clock)
-    return _open_real(job, clock)
+    return await _open_real(job, clock)
+
+
+async def follow_clock(venue: Venue, clock: Clock) -> None:
+    """Shift our clock to the venue's time.  Raises VenueError."""
+    clock.shift(await venue.clock_offset())
+    # Measured anew: what is left is what the venue's requests must add to a clock that was just shifted.
+    await venue.clock_offset()
 
 
 async def _open_practice(job: Job, clock: Callable[[], Nanos], resume: Practice | None) -> Opened:
@@ -114,7 +126,7 @@ async def _open_practice(job: Job, clock: Callable[[], Nanos], resume: Practice 
     else:
         found = resume or await practice.start(job.settings.state_dir / "practice", _arguments(job))
     venue = _ccxt(job, clock, Credentials(found.api_key, found.secret), _endpoint(found), "binance")
-    return Opened(venue, venue, found, own, (found.api_key, found.secret))
+    return Opened(venue, None, found, own, (found.api_key, found.secret))
 
 
 def _arguments(job: Job) -> list[str]:
@@ -127,7 +139,7 @@ def _arguments(job: Job) -> list[str]:
 
 
 def _open_paper(job: Job, clock: Callable[[], Nanos]) -> Opened:
-    from execd.venues.paper import PaperVenue  # imports ccxt, which takes a second
+    from execd.venues.paper import PaperVenue
 
     found = practice.read_ready(job.exchange) if job.exchange is not None else None
     endpoint = PRODUCTION if found is None else _endpoint(found)
@@ -142,10 +154,10 @@ def _open_paper(job: Job, clock: Callable[[], Nanos]) -> Opened:
         taker_fee=chosen.taker_fee / BPS,
         funds=funds,
     )
-    return Opened(venue, None, found)
+    return Opened(venue, venue, found)
 
 
-def _open_real(job: Job, clock: Callable[[], Nanos]) -> Opened:
+async def _open_real(job: Job, clock: Callable[[], Nanos]) -> Opened:
     secrets = Secrets.load(job.settings.keys_dir)
     if secrets is None:
         raise InterlockError(
@@ -157,7 +169,24 @@ def _open_real(job: Job, clock: Callable[[], Nanos]) -> Opened:
     except ValueError as error:
         raise InterlockError(f"{secrets.source}: {error}") from None
     venue = _ccxt(job, clock, credentials, PRODUCTION, job.settings.exchange)
-    return Opened(venue, venue, secrets=secrets.values(), warnings=list(secrets.warnings))
+    if job.mode is Mode.LIVE:
+        try:
+            await venue.open(job.order.symbol)
+            demand_trade_only(await venue.key_permissions())
+        except BaseException:
+            await venue.close()
+            raise
+    return Opened(venue, secrets=secrets.values(), warnings=list(secrets.warnings))
+
+
+def demand_trade_only(key: KeyPermissions) -> None:
+    """Refuse a key that could do more than trade, or that works from anywhere.  Raises InterlockError."""
+    if key.may_withdraw:
+        raise InterlockError("the exchange key may withdraw or transfer funds: make one that may only trade")
+    if not key.ip_listed:
+        raise InterlockError("the exchange key works from any address: bind it to this machine's address")
+    if not key.may_trade:
+        raise InterlockError("the exchange key may not trade on spot: allow that, and nothing else")
 
 
 def _endpoint(found: Practice) -> Endpoint:

@@ -123,6 +123,10 @@ class Metrics:
         values = (due, sums.filled / parent.quantity, sums.slippage_bps or 0.0, sums.participation or 0.0, left)
         for gauge, value in zip(self._of_parent, values, strict=True):
             gauge.labels(parent.id, self._venue, self._symbol, parent.side.value).set(value)
+        # Not from the facts: between two slices there may be none for minutes while the prints go on.
+        for channel, at in zip(("trade", "book"), execution.tracker.heard_at, strict=True):
+            if at is not None:
+                self._last_message.labels(self._venue, self._symbol, channel).set(at / 1e9)
         for state in PARENT_STATES:
             self._parents.labels(state).set(state == _state(execution))
         alive = execution.blotter.alive.values()
@@ -184,9 +188,6 @@ class Metrics:
 
     def _market(self, view: MarketView) -> None:
         """Read what the streams did from what a decision saw of them."""
-        for channel, at in (("trade", view.last_at), ("book", view.quote_at)):
-            if at is not None:
-                self._last_message.labels(self._venue, self._symbol, channel).set(at / 1e9)
         if view.last_at is not None and view.last_venue_at is not None and view.last_id != self._seen.last_id:
             lag = max(0, view.last_at - view.last_venue_at) / 1e9
             self._data_lag.labels(self._venue, "trade").observe(lag)

@@ -53,6 +53,13 @@ class Sequencer:
         self._inbox: deque[Event] = deque()
         self._bell = asyncio.Event()
         self._seen: dict[str, MarketView] = {}
+        self._waiting_since: Nanos | None = None
+
+    def behind(self) -> float:
+        """Seconds by which the oldest waiting fact, or a deadline that has come, is overdue; 0 if nothing waits."""
+        now = self._clock()
+        due = [at for at in (self._waiting_since, self.desk.deadline()) if at is not None]
+        return max(0.0, (now - min(due)) / 1e9) if due else 0.0
 
     def post(self, event: Event | Print) -> None:
         """Take a fact in.  A print is observed at once; all else waits its turn.  Raises InboxFullError."""
@@ -61,6 +68,8 @@ class Sequencer:
             return
         if len(self._inbox) >= INBOX_MAX:
             raise InboxFullError(f"{INBOX_MAX} facts are waiting; nothing more can be taken in")
+        if not self._inbox:
+            self._waiting_since = self._clock()
         self._inbox.append(event)
         self._bell.set()
 
@@ -78,6 +87,7 @@ class Sequencer:
     def turn(self, event: Event) -> None:
         """Handle one fact to its end: decided, handed to the journal, obeyed."""
         now = self._clock()
+        self._waiting_since = now if self._inbox else None
         self._show_market(now)
         commands = self._decide(now, event)
         seq = self._journal.append(now, event, commands)

@@ -39,8 +39,9 @@ class Secrets:
             SettingsError: a place has half a key, or a file in it is open to others, not ours, or not readable.
         """
         given = environment.get("CREDENTIALS_DIRECTORY")
-        for place in (Path(given) if given else None, folder):
-            if place is not None and (found := _in_folder(place)) is not None:
+        # systemd shows its own files, which an access list opens to us alone, as readable by the group.
+        for place, others in ((Path(given) if given else None, 0o037), (folder, 0o077)):
+            if place is not None and (found := _in_folder(place, others)) is not None:
                 return cls(*found, source=str(place))
         key, secret = environment.get(KEY_VARIABLE, ""), environment.get(SECRET_VARIABLE, "")
         if not key and not secret:
@@ -59,8 +60,8 @@ class Secrets:
         return (key, secret, *(line for line in secret.splitlines() if len(line) >= 16 and line != secret))
 
 
-def _in_folder(folder: Path) -> tuple[SecretStr, SecretStr] | None:
-    """Read the pair of files in a folder, None where neither is there."""
+def _in_folder(folder: Path, others: int) -> tuple[SecretStr, SecretStr] | None:
+    """Read the pair of files in a folder, None where neither is there; `others` are permissions that must be off."""
     paths = [folder / KEY, folder / SECRET]
     try:
         present = [os.path.lexists(path) for path in paths]
@@ -68,15 +69,15 @@ def _in_folder(folder: Path) -> tuple[SecretStr, SecretStr] | None:
         raise SettingsError([f"{folder}: cannot be looked at: {error}"]) from error
     if not any(present):
         return None
-    key, secret = (_read(path) for path in paths)
+    key, secret = (_read(path, others) for path in paths)
     return key, secret
 
 
-def _read(path: Path) -> SecretStr:
+def _read(path: Path, others: int) -> SecretStr:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as file:
-            _private(path, os.fstat(file.fileno()))
+            _private(path, os.fstat(file.fileno()), others)
             content = file.read(_LARGEST)
     except FileNotFoundError as error:
         raise SettingsError([f"{path}: missing; allowed: both {KEY} and {SECRET} in {path.parent}"]) from error
@@ -92,12 +93,12 @@ def _read(path: Path) -> SecretStr:
     return SecretStr(text)
 
 
-def _private(path: Path, status: os.stat_result) -> None:
+def _private(path: Path, status: os.stat_result, others: int) -> None:
     """Refuse what others can read, or could have written."""
     if not stat.S_ISREG(status.st_mode):
         raise SettingsError([f"{path}: not a file"])
     if status.st_uid not in (os.geteuid(), 0):
         raise SettingsError([f"{path}: belongs to user {status.st_uid}; allowed: your own file (user {os.geteuid()})"])
-    if status.st_mode & 0o077:
+    if status.st_mode & others:
         mode = stat.S_IMODE(status.st_mode)
         raise SettingsError([f"{path}: mode is {mode:04o}, so others may read it; allowed: 0600 (chmod 600 {path})"])

@@ -79,6 +79,15 @@ class Balance:
     total: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeyPermissions:
+    """What an API key may do.  What the venue does not say counts as the worse."""
+
+    may_trade: bool
+    may_withdraw: bool
+    ip_listed: bool
+
+
 Sink = Callable[[Event | Print], None]
 """Takes facts from an adapter into the sequencer's inbox.  Never blocks."""
 

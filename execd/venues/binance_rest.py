@@ -14,6 +14,7 @@ from typing import Any
 from execd.core.events import Bar, OrderAccepted, OrderClosed, QuoteChanged, TradePrinted
 from execd.core.grid import SECOND, Instrument, Lots, Nanos, Notional, Side, Ticks
 from execd.core.orders import Fill, Liquidity
+from execd.venues import KeyPermissions
 from execd.venues.capabilities import OrderReply
 from execd.venues.digits import Grid
 from execd.venues.streams.binance_frames import NANOS_PER_MS, fee_of
@@ -97,6 +98,17 @@ def public_trade(reply: object, grid: Grid) -> TradePrinted:
         quantity=grid.lots(text(row, "qty")),
         at=_moment(row, "time"),
         taker=Side.SELL if _flag(row, "isBuyerMaker") else Side.BUY,
+    )
+
+
+def key_permissions(reply: object) -> KeyPermissions:
+    """The answer of account/apiRestrictions; a field that is absent counts as the worse."""
+    row = mapping(reply)
+    funds = ("enableWithdrawals", "enableInternalTransfer", "permitsUniversalTransfer")
+    return KeyPermissions(
+        may_trade=row.get("enableSpotAndMarginTrading") is True,
+        may_withdraw=any(row.get(name) is not False for name in funds),
+        ip_listed=row.get("ipRestrict") is True,
     )
 
 

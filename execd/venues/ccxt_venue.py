@@ -26,7 +26,7 @@ from execd.core.events import (
     TradePrinted,
 )
 from execd.core.grid import Instrument, Nanos
-from execd.venues import Balance, OpenOrder, Sink, VenueCaps, VenueError, binance_rest
+from execd.venues import Balance, KeyPermissions, OpenOrder, Sink, VenueCaps, VenueError, binance_rest
 from execd.venues.capabilities import CAPABILITIES
 from execd.venues.ccxt_orders import OrderPath
 from execd.venues.ccxt_wire import Wire, field, rows
@@ -136,6 +136,13 @@ class CcxtVenue:
     async def account(self) -> str:
         """The exchange's own id of the account, stable across sessions.  Raises VenueError."""
         return field(await self._account(), "uid")
+
+    async def key_permissions(self) -> KeyPermissions:
+        """What our key may do.  Raises VenueError where the exchange cannot be asked."""
+        if self.name != "binance":
+            raise VenueError(f"{self.name} cannot be asked what a key may do, so it may not trade live")
+        answer = await self._wire.ask("the key", self._wire.trading.sapi_get_account_apirestrictions())
+        return binance_rest.key_permissions(answer)
 
     async def clock_offset(self) -> Nanos:
         """Venue time minus ours, from the fastest of a few queries; used for requests from now on.

@@ -2,7 +2,7 @@
 
 Promise: no order of ours reaches any exchange.  The market is the data source's; what would have filled is
 `PaperBook`'s judgement.  Everything imagined lives in memory: after a restart a query says `OrderMissing` for every
-order and the list of fills is empty; a resumed parent finds its earlier fills in its own journal and nowhere else.
+order, and the fills of the earlier life are listed only if `remember` was given them from the journal.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from execd.core.events import (
     TradePrinted,
 )
 from execd.core.grid import SECOND, Instrument, Lots, Nanos
+from execd.core.orders import Fill
 from execd.venues import Balance, OpenOrder, Sink, Venue, VenueError
 from execd.venues.fuse import Fuse
 from execd.venues.paper_book import PaperBook
@@ -82,6 +83,10 @@ class PaperVenue:
     def arm(self, fuse: Fuse) -> None:
         """Give the imagined account its fuse.  Before this no order is taken."""
         self._fuse = fuse
+
+    def remember(self, symbol: str, fills: Sequence[Fill]) -> None:
+        """Take up the fills that the journal holds of an earlier life.  Raises VenueError."""
+        self._book(symbol).remember(fills)
 
     async def quote(self, symbol: str) -> QuoteChanged:
         """The data source's best bid and ask.  Raises VenueError."""

@@ -9,7 +9,7 @@ up to the print's size; taking gets what is displayed at the touch and is not ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -115,6 +115,10 @@ class PaperBook:
     def living(self) -> tuple[OrderAccepted, ...]:
         """The orders that are open."""
         return tuple(state for order in self._orders.values() if isinstance(state := order.state, OrderAccepted))
+
+    def remember(self, fills: Sequence[Fill]) -> None:
+        """Take up the fills of an earlier life, so that they can be listed."""
+        self._fills += [OrderFilled(fill) for fill in fills]
 
     def fills(self, since: Nanos) -> tuple[OrderFilled, ...]:
         """All fills since a moment, as they came."""

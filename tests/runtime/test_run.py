@@ -141,6 +141,24 @@ def test_paper_imagines_fills_on_the_real_stream(market: Exchange, state: Path, 
     assert report["market_volume"] == report["market_volume_ex_own"], "an imagined fill is on no tape"
 
 
+def test_a_killed_paper_parent_is_resumed_with_its_imagined_fills(
+    market: Exchange, state: Path, tmp_path: Path
+) -> None:
+    """What was imagined before the kill is in the journal, counts, and is reconciled at the end."""
+    order = write_order(tmp_path, duration="25s", slices=8)
+    arguments = ("run", "-o", order, "--mode", "paper", "--exchange", market.ready, "--json")
+    first = Process(*arguments, state=state)
+    first.until("order filled")
+    first.kill()
+
+    code, output, said = execd(*arguments, state=state)
+
+    report = report_of(output)
+    assert code in (0, 3), said
+    assert report["reconciled"], report["reconciliation"]
+    assert report["filled"] > 0
+
+
 def test_metrics_and_status_are_served_and_hold_no_secret(market: Exchange, state: Path, tmp_path: Path) -> None:
     """Neither the key nor the secret is in the log, the status or the journal."""
     order = write_order(tmp_path)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from execd.core.events import Bar, OrderAccepted, OrderClosed, QuoteChanged, TradePrinted
 from execd.core.grid import MINUTE, SECOND, Lots, Nanos, Notional, Side, Ticks
 from execd.core.orders import Liquidity
-from execd.venues import binance_rest
+from execd.runtime.launch import InterlockError, demand_trade_only
+from execd.venues import KeyPermissions, binance_rest
 from execd.venues.capabilities import CAPABILITIES, OrderReply
 from execd.venues.digits import Grid
 from tests.venues.helpers import UNHURRIED, an_instrument
@@ -171,3 +172,29 @@ def test_merging_loses_no_volume_of_whole_bars(seconds: list[int], length: int) 
     covered = [one for one in klines if bars and one.start >= bars[0].start]
     assert sum(one.volume for one in covered) == sum(bar.volume for bar in bars)
     assert sum(one.notional for one in covered) == sum(bar.notional for bar in bars)
+
+
+RIGHTS = {
+    "enableSpotAndMarginTrading": True,
+    "enableWithdrawals": False,
+    "enableInternalTransfer": False,
+    "permitsUniversalTransfer": False,
+    "ipRestrict": True,
+}
+
+
+def test_a_key_that_may_only_trade_from_one_address_is_seen_as_such() -> None:
+    assert binance_rest.key_permissions(RIGHTS) == KeyPermissions(may_trade=True, may_withdraw=False, ip_listed=True)
+
+
+@pytest.mark.parametrize("absent", sorted(RIGHTS))
+def test_a_right_that_the_venue_does_not_tell_counts_as_the_worse(absent: str) -> None:
+    told = {name: value for name, value in RIGHTS.items() if name != absent}
+
+    assert binance_rest.key_permissions(told) != binance_rest.key_permissions(RIGHTS)
+    with pytest.raises(InterlockError, match="key"):
+        demand_trade_only(binance_rest.key_permissions(told))
+
+
+def test_a_key_that_may_only_trade_passes_the_interlock() -> None:
+    demand_trade_only(binance_rest.key_permissions(RIGHTS))
