@@ -101,6 +101,8 @@ class Blotter:
         was_alive, never_heard_of = order.alive, order.state is OrderState.SENT and order.venue_id is None
         filled, notional = order.filled, itemised(order)
         self._apply(now, order, event)
+        if order.filled == order.quantity:
+            order.move(OrderState.CLOSED)  # Whatever the venue still has to say: there is nothing left to trade.
         if order.reported > order.itemised:
             self._unitemised[client_id] = order
         else:

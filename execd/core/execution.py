@@ -267,7 +267,7 @@ class Execution:
             record.filled += change.lots
             record.notional += change.notional
             if change.closed and not order.filled and isinstance(event, OrderClosed):
-                record.note(f"unfilled: {event.reason}")
+                record.note(f"unfilled: {event.reason.partition(':')[0]}")
         if isinstance(event, OrderAccepted) or change.lots:
             self._rejects = 0
         if change.closed:

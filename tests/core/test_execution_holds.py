@@ -172,9 +172,9 @@ def test_after_a_drain_and_a_restart_the_same_slice_goes_on() -> None:
 def test_a_parent_that_is_filled_is_over() -> None:
     work = Work(a_parent(slices=1))
     order = work.started()
-    work.fill(order, 1_000, 1)
 
-    assert work.close(order, 1_000, 1.1) == [FinishParent("P1", "filled")]
+    assert work.fill(order, 1_000, 1) == [FinishParent("P1", "filled")], "nothing is left that a close could tell"
+    assert work.close(order, 1_000, 1.1) == []
     assert (work.execution.phase, work.execution.committed, work.execution.uncommitted) == (Phase.DONE, 1_000, 0)
 
 

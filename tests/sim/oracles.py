@@ -1,0 +1,243 @@
+"""The oracles: what must be true after every fact, seen from the venue and from the operator, not from the core.
+
+Each method is one promise; a broken one raises Wreck with a sentence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from execd.core.commands import Command, FinishParent, ProposeSlice, RaiseAlarm, RecordRefusal, SubmitOrder
+from execd.core.desk import Desk
+from execd.core.events import (
+    Channel,
+    DrainBegun,
+    Event,
+    KillReset,
+    KillTripped,
+    MarketObserved,
+    ParentCanceled,
+    ParentPaused,
+    ParentResumed,
+    StreamLost,
+    StreamRestored,
+)
+from execd.core.execution import Execution
+from execd.core.grid import SECOND, Lots, Side
+from execd.core.risk import Refusal
+from tests.sim.sea import Sea, Wreck
+from tests.sim.venue import Venue
+
+CONTROLS = {refusal.value for refusal in Refusal}
+
+
+def must(true: bool, promise: str) -> None:
+    """Wreck the voyage if a promise is broken."""
+    if not true:
+        raise Wreck(promise)
+
+
+class Oracles:
+    """Watches one voyage.  What operators and streams said is kept here from the facts alone."""
+
+    def __init__(self, sea: Sea, venue: Venue, *, fair: bool) -> None:
+        self.sea, self.venue, self.fair = sea, venue, fair
+        self.paused: set[str] = set()
+        self.canceled: set[str] = set()
+        self.killed = False
+        self.draining = False
+        self.down: set[Channel] = set(Channel)
+        self.sent: set[str] = set()
+        self.submits: Counter[str] = Counter()
+        self.finished: dict[str, str] = {}
+        self.aims: dict[str, tuple[int, int]] = {}
+        self.shown = sea.now
+        self.checks = 0
+
+    def check(self, desk: Desk, fact: Event, commands: list[Command]) -> None:
+        """Check all that can be checked after a fact and its commands."""
+        if isinstance(fact, MarketObserved):
+            must(not commands, "a look at the market is no decision")
+            return
+        self.checks += 1
+        self._listen(fact)
+        for command in commands:
+            self._command(desk, command)
+        for execution in desk.executions.values():
+            self._room(execution)
+            self._aim(execution)
+            if self.checks % 64 == 0:
+                execution.blotter.assert_sums()
+
+    def reborn(self) -> None:
+        """The process is new: what it believed past its synced journal is forgotten, and so is any drain."""
+        self.draining, self.down = False, set(Channel)
+        self.finished, self.aims = {}, {}
+
+    def _listen(self, fact: Event) -> None:
+        match fact:
+            case ParentPaused(parent=parent):
+                self.paused.add(parent)
+            case ParentResumed(parent=parent):
+                self.paused.discard(parent)
+            case ParentCanceled(parent=parent):
+                self.canceled.add(parent)
+            case KillTripped():
+                self.killed = True
+            case KillReset():
+                self.killed = False
+            case DrainBegun():
+                self.draining = True
+            case StreamLost(channel=channel):
+                self.down.add(channel)
+            case StreamRestored(channel=channel):
+                self.down.discard(channel)
+            case _:
+                pass
+
+    def _command(self, desk: Desk, command: Command) -> None:
+        match command:
+            case SubmitOrder():
+                self._submit(desk.executions[command.order.rpartition("n")[0]], command)
+            case FinishParent():
+                self._finish(desk.executions[command.parent], command)
+            case ProposeSlice():
+                execution = desk.executions[command.parent]
+                must(command.slice == execution.parent.slice_at(self.sea.now), "a proposal is about the slice of now")
+                must(command.due > self.sea.now, "a policy is given time to think")
+            case RecordRefusal(control=control):
+                must(control in CONTROLS, f"a refusal names its control, not {control!r}")
+            case RaiseAlarm():
+                must(not self.fair, f"no alarm in fair weather: {command}")
+            case _:
+                pass
+
+    # ------------------------------------------------------------------------------------------------ quantities
+
+    def _room(self, execution: Execution) -> None:
+        """Neither the venue's truth nor our belief exceeds the parent, and our belief is never the smaller."""
+        parent, committed = execution.parent, execution.committed
+        must(committed <= parent.quantity or execution.overfilled, "the core knows of more than the parent")
+        if parent.id in self.venue.treacherous:
+            return
+        stake = self.venue.stakes.get(parent.id)
+        if stake is None:
+            return
+        must(not execution.overfilled, "an honest venue does not overfill")
+        must(stake.whole <= parent.quantity, f"at the venue {stake} stands for a parent of {parent.quantity} lots")
+        must(stake.whole <= committed, f"at the venue {stake}; the core believes {committed}")
+        must(execution.filled <= stake.filled, f"the core counts {execution.filled} lots, the venue {stake.filled}")
+
+    def _aim(self, execution: Execution) -> None:
+        """Targets never fall, keep to the band, and reach the whole in the last slice."""
+        slice_, schedule = execution.slice, execution.schedule
+        if slice_ is None:
+            return
+        aim = (slice_.number, int(slice_.target))
+        before = self.aims.get(execution.parent.id, (0, 0))
+        if aim == before:
+            return
+        self.aims[execution.parent.id] = aim
+        must(aim[1] >= before[1], f"the target fell from {before} to {aim}")
+        ceiling = max(before[1], int(schedule.ceiling(slice_.number)))
+        must(aim[1] <= ceiling, f"slice {aim[0]} aims at {aim[1]}, its band ends at {ceiling}")
+        must(aim[1] >= schedule.planned(slice_.number) - schedule.band, "a target lies below its band")
+        last = slice_.number == execution.parent.slices - 1
+        must(not last or slice_.target == execution.parent.quantity, "the last slice aims at the whole")
+
+    # --------------------------------------------------------------------------------------------------- orders
+
+    def _submit(self, execution: Execution, order: SubmitOrder) -> None:
+        """An order leaves only while everybody lets it, once, and within its parent's terms."""
+        parent, now = execution.parent, self.sea.now
+        must(not self.killed, "an order left while the kill switch was latched")
+        must(not self.draining, "an order left while draining")
+        must(parent.id not in self.paused, "an order left while its parent was paused")
+        must(parent.id not in self.canceled, "an order left after its parent was canceled")
+        must(parent.id not in self.finished, "an order left after its parent had ended")
+        must(execution.halted is None, "an order left while halted")
+        must(not self.down, f"an order left while a stream was down: {self.down}")
+        must(now - self.shown <= execution.limits.stale_age, "an order left on a stale market")
+        must(parent.start <= now < parent.end, "an order left outside its parent's window")
+        must(order.order not in self.sent, f"{order.order} was sent twice")
+        must(order.valid_until > now, "an order is valid when it leaves")
+        self._terms(execution, order)
+        self._pace(execution)
+        if not execution.overfilled:
+            doubtful = any(child.doubted_at is not None and child.alive for child in execution.blotter.orders.values())
+            must(not doubtful, "an order left while another was in doubt")
+
+    def _terms(self, execution: Execution, order: SubmitOrder) -> None:
+        parent, limits = execution.parent, execution.limits
+        must(order.side is parent.side, "a child trades the way of its parent")
+        if parent.limit is not None:
+            beyond = order.limit > parent.limit if parent.side is Side.BUY else order.limit < parent.limit
+            must(not beyond, f"a child at {order.limit} is beyond the parent's limit of {parent.limit}")
+        must(parent.instrument.tradable(order.quantity, order.limit), "a child keeps the exchange's limits")
+        must(order.quantity <= limits.child_quantity, "a child is no larger than risk allows")
+        must(order.quantity * order.limit <= limits.child_notional, "a child is worth no more than risk allows")
+        number = execution.parent.slice_at(self.sea.now)
+        must(execution.committed <= execution.schedule.ceiling(number), "quantity ran ahead of its schedule")
+        must(len(execution.blotter.alive) <= limits.open_orders, "more orders are open than risk allows")
+
+    def _pace(self, execution: Execution) -> None:
+        parent, limits = execution.parent, execution.limits
+        elapsed = (self.sea.now - parent.start) / SECOND
+        most = limits.message_burst + limits.messages_per_second * elapsed
+        must(self.submits[parent.id] + 1 <= most, "orders left faster than risk allows")
+
+    def left(self, order: SubmitOrder) -> None:
+        """An order has really left us."""
+        must(order.order not in self.sent, f"{order.order} was sent twice")
+        self.sent.add(order.order)
+        self.submits[order.order.rpartition("n")[0]] += 1
+
+    # ---------------------------------------------------------------------------------------------------- the end
+
+    def _finish(self, execution: Execution, command: FinishParent) -> None:
+        """An end is told once, for a reason that is true, with nothing alive and nothing missing."""
+        parent, why = execution.parent, command.why
+        must(parent.id not in self.finished, f"{parent.id} ended twice: {self.finished.get(parent.id)}, {why}")
+        if why.startswith("drained"):
+            must(self.draining, "a parent was drained though nobody asked")
+        else:
+            self.finished[parent.id] = why
+            true = {
+                "filled": execution.filled >= parent.quantity,
+                "the end came": self.sea.now >= parent.end,
+            }.get(why, why.startswith("canceled") and parent.id in self.canceled)
+            must(true, f"{parent.id} ended because {why!r}, which is not so")
+        stake = self.venue.stakes.get(parent.id)
+        if stake is not None and parent.id not in self.venue.treacherous:
+            must(stake.resting == 0 == stake.flying, f"{parent.id} ended ({why}) while {stake} stood at the venue")
+            self.ledger(execution)
+
+    def ledger(self, execution: Execution) -> None:
+        """Our itemised ledger is the venue's, fill by fill."""
+        theirs = {fill.id: fill for fill, _ in self.venue.fills if fill.order.startswith(f"{execution.parent.id}n")}
+        ours = {fill.id: fill for fill in execution.blotter.fills}
+        must(len(ours) == len(execution.blotter.fills), "a fill is in our ledger twice")
+        lost, invented = sorted(theirs.keys() - ours.keys()), sorted(ours.keys() - theirs.keys())
+        # Where the venue belied its own final count, that count no longer shows that a fill is missing.
+        lost = [key for key in lost if theirs[key].order not in self.venue.betrayed]
+        must(not lost, f"fills {lost} are not in our ledger")
+        must(not invented, f"fills {invented} are in our ledger alone")
+        must(
+            all(fill == theirs[key] for key, fill in ours.items()), "a fill differs between our ledger and the venue's"
+        )
+        must(
+            execution.filled == Lots(sum(fill.quantity for fill in ours.values())), "the count is not the ledger's sum"
+        )
+
+    def haven(self, desk: Desk, rows: int) -> None:
+        """After the end: the ledger once more, late reports included."""
+        for execution in desk.executions.values():
+            execution.blotter.assert_sums()
+            self.ledger(execution)
+            must(not self.venue.stake(f"{execution.parent.id}n1").resting, "an order was left alive")
+            if execution.parent.id in self.venue.treacherous and execution.overfilled:
+                must(execution.halted is not None, "an overfill halts")
+            if self.fair:
+                why = self.finished.get(execution.parent.id)
+                must(why == "filled", f"in fair weather a parent is filled, not {why!r} at {execution.filled}")
+        must(rows > 0, "a voyage leaves a journal")
