@@ -171,7 +171,7 @@ class Settings(File):
         default=Path("models"), description="The folder of the trained models."
     )
     model: ModelName = Field(
-        default="curve", description="The model of orders that name none; curve is the volume curve."
+        default="vwap-1", description="The model of orders that name none; curve is the volume curve."
     )
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="Where /metrics is served.")
     log: LogSettings = Field(default=LogSettings(), description="The log, on standard error.")
