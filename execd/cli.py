@@ -249,9 +249,11 @@ def train(
 ) -> None:
     """Train a model from a recipe.  Interrupted, the same command goes on."""
     with _one_message():
+        from execd.learning import progress
         from execd.learning.training import train as teach
 
-        teach(recipe, data, out)
+        with progress.bars() as say:
+            teach(recipe, data, out, say)
 
 
 @app.command(epilog="Example: execd evaluate models/vwap-1 --data DIR")
@@ -263,9 +265,10 @@ def evaluate(
 ) -> None:
     """Score models against the baselines on data that is later than what they learned from."""
     with _one_message():
-        from execd.learning import evaluation
+        from execd.learning import evaluation, progress
 
-        found = evaluation.evaluate(models, data)
+        with progress.bars() as say:
+            found = evaluation.evaluate(models, data, say)
         sys.stdout.write(_json(found) if json else evaluation.render(found))
         sys.stdout.write("\n")
 

@@ -1,0 +1,168 @@
+"""A trained model that proposes slices: checked before it may trade, and silent where it has not learned.
+
+Promise: `load` returns a policy only if the weights are the ones that the manifest names, the features are computed the
+way they were in training, and the network gives the recorded answers; else it refuses with one sentence.  A loaded
+policy raises rather than answer outside what it was trained for.  torch is imported by `load`, not by this module.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from execd.core.commands import Observation
+from execd.policies import Proposal, features
+from execd.policies.curve import share_for
+from execd.policies.manifest import MANIFEST, WEIGHTS, Manifest, ModelRefused, OutOfRange, read, sha256
+from execd.policies.state import Floats
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from execd.policies.network import TargetNet
+
+__all__ = ["LearnedPolicy", "ModelRefused", "OutOfRange", "load"]
+
+_TOLERANCE = 1e-6
+_WARM_UPS = 8
+
+
+class LearnedPolicy:
+    """A model folder, loaded.  `name` is the manifest's."""
+
+    def __init__(self, manifest: Manifest, network: Callable[[Tensor], Tensor]) -> None:
+        self.manifest = manifest
+        self.name = manifest.name
+        self._network = network
+
+    def covers(self, duration_ns: int, slices: int) -> str | None:
+        """Return why a window was not trained for, None where it was.  One regime must contain all of it."""
+        reasons = [regime.excludes(duration_ns / 1e9, slices) for regime in self.manifest.regimes]
+        if None in reasons:
+            return None
+        each = "; ".join(f"{r.name}: {reason}" for r, reason in zip(self.manifest.regimes, reasons, strict=True))
+        return f"model {self.name} was not trained for {duration_ns / 1e9:g} s in {slices} slices ({each})"
+
+    def target(self, observation: Observation) -> float:
+        """Return the cumulative target at the end of the coming slice, in [0, 1], never below what is filled.
+
+        Raises:
+            OutOfRange: for a window that it was not trained for.
+            ValueError: if the network's answer is not finite.
+        """
+        why = self.covers(int(observation.end) - int(observation.start), observation.slices)
+        if why:
+            raise OutOfRange(why)
+        if observation.slice >= observation.slices - 1:
+            return 1.0
+        answer = self.targets(features.observe(observation)[None, :])[0]
+        if not math.isfinite(answer):
+            raise ValueError(f"model {self.name} answered {answer}")
+        return max(answer, observation.filled / observation.quantity)
+
+    def targets(self, rows: Floats) -> list[float]:
+        """Return the network's raw targets for [B, len(NAMES)] features."""
+        import torch
+
+        with torch.inference_mode():
+            answers: list[float] = self._network(torch.from_numpy(rows.astype(np.float32))).tolist()
+        return answers
+
+    def propose(self, observation: Observation) -> Proposal:
+        """Return the share of what is left that brings us to the target.  Raises as `target` does."""
+        return Proposal(share_for(self.target(observation), observation), self.name)
+
+
+def load(folder: Path) -> LearnedPolicy:
+    """Load, check, trace and warm up a model folder.  Sets torch to one thread.
+
+    Raises:
+        ModelRefused: if anything about it is not as the manifest says.
+    """
+    manifest = read(folder)
+    _check_features(folder, manifest)
+    rows = _check_golden_features(folder, manifest)
+    network = _network(folder, manifest)
+
+    import torch  # seconds to import, and only a model needs it
+
+    torch.set_num_threads(1)  # two are slower for one row, and take the core that the feed needs
+    example = torch.from_numpy(rows[:1].astype(np.float32))
+    with torch.inference_mode(), warnings.catch_warnings():
+        # Half the time of eager and a quarter of torch.export's for one row, and torch is pinned.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        traced = torch.jit.freeze(torch.jit.trace(network, example))  # type: ignore[no-untyped-call]  # torch's own
+        for _ in range(_WARM_UPS):
+            traced(example)
+    policy = LearnedPolicy(manifest, traced)
+    _check_golden_targets(folder, policy, rows)
+    return policy
+
+
+def _check_features(folder: Path, manifest: Manifest) -> None:
+    told, ours = manifest.features, features.schema()
+    if (told.version, told.sha256) != (features.VERSION, ours):
+        raise ModelRefused(
+            f"{folder / MANIFEST}: feature schema is version {told.version} {told.sha256[:12]}; "
+            f"allowed is version {features.VERSION} {ours[:12]}: train the model again with this code"
+        )
+
+
+def _network(folder: Path, manifest: Manifest) -> TargetNet:
+    path = folder / manifest.weights.file
+    if manifest.weights.file != WEIGHTS:
+        raise ModelRefused(f"{folder / MANIFEST}: weights.file is {manifest.weights.file!r}; allowed is {WEIGHTS!r}")
+    if not path.is_file():
+        raise ModelRefused(f"{path}: absent; a model folder holds {WEIGHTS}")
+    raw = path.read_bytes()
+    found = sha256(raw)
+    if found != manifest.weights.sha256:
+        raise ModelRefused(f"{path}: sha256 is {found[:12]}...; allowed is {manifest.weights.sha256[:12]}...")
+
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load as load_tensors
+
+    from execd.policies.network import TargetNet
+
+    try:
+        tensors: dict[str, Tensor] = load_tensors(raw)
+    except SafetensorError as error:
+        raise ModelRefused(f"{path}: is no safetensors file ({error})") from error
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise ModelRefused(f"{path}: tensor {name} holds NaN or infinity; allowed are finite numbers")
+    network = TargetNet(manifest.weights.hidden)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        shape = " ".join(str(error).split())
+        raise ModelRefused(f"{path}: does not fit hidden layers {manifest.weights.hidden} ({shape})") from error
+    return network.eval()
+
+
+def _check_golden_features(folder: Path, manifest: Manifest) -> Floats:
+    """Return the golden observations' features by this code, if they are the recorded ones."""
+    rows = np.array([features.observe(observation) for observation in features.golden_observations()])
+    recorded = manifest.golden.features
+    whole = [len(row) for row in recorded] == [rows.shape[1]] * len(rows) and len(manifest.golden.targets) == len(rows)
+    if not whole or not bool(np.abs(np.array(recorded) - rows).max() <= _TOLERANCE):
+        raise ModelRefused(
+            f"{folder / MANIFEST}: golden features differ from what this code computes; allowed is {_TOLERANCE:g} apart"
+        )
+    return rows
+
+
+def _check_golden_targets(folder: Path, policy: LearnedPolicy, rows: Floats) -> None:
+    targets = policy.manifest.golden.targets
+    for i, (answer, wanted) in enumerate(zip(policy.targets(rows), targets, strict=True)):
+        if not abs(answer - wanted) <= _TOLERANCE:
+            raise ModelRefused(
+                f"{folder / MANIFEST}: golden target {i} is {wanted:.7f}, the network answers {answer:.7f}; "
+                f"allowed is {_TOLERANCE:g} apart"
+            )

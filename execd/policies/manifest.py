@@ -1,0 +1,113 @@
+"""A model folder's manifest.json: what the weights are, what they were trained for, and how they were judged.
+
+Promise: `read` returns a manifest whose every field has its type, or refuses with one sentence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
+
+
+class ModelRefused(ValueError):
+    """A model folder that must not trade; the message says which file, what is wrong and what is allowed."""
+
+
+class OutOfRange(ValueError):
+    """An observation that the model was not trained for: the curve decides."""
+
+
+class FeatureSchema(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Which features the weights expect."""
+
+    version: int
+    sha256: str
+    names: tuple[str, ...]
+
+
+class Weights(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The weights file, and the shape of the network that it fits."""
+
+    file: str
+    sha256: str
+    hidden: tuple[int, ...]
+
+
+class Regime(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One kind of window that was trained on; ranges are inclusive."""
+
+    name: str
+    horizon_s: tuple[float, float]
+    interval_s: tuple[float, float]
+    slices: tuple[int, int]
+    windows: int
+
+    def excludes(self, horizon_s: float, slices: int) -> str | None:
+        """Return why a window of this length and number of slices lies outside, None where it lies inside."""
+        within = (
+            ("horizon", horizon_s, self.horizon_s, " s"),
+            ("slice length", horizon_s / slices, self.interval_s, " s"),
+            ("slices", slices, self.slices, ""),
+        )
+        for what, value, (low, high), unit in within:
+            if not low <= value <= high:
+                return f"{what} {value:g}{unit} outside {low:g}..{high:g}{unit}"
+        return None
+
+
+class Golden(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The features and targets that the golden observations must give, to 1e-6."""
+
+    features: tuple[tuple[float, ...], ...]
+    targets: tuple[float, ...]
+
+
+class Manifest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """All of manifest.json.
+
+    `data_from` and `data_until` bound the bars that weights were fitted on (ISO dates, UTC), `commit` is the code's
+    when it was trained, `recipe` the recipe in full, `scores` the held-out figures (docs/evaluation.md).
+    """
+
+    schema: int
+    name: str
+    features: FeatureSchema
+    weights: Weights
+    regimes: tuple[Regime, ...]
+    data_from: str
+    data_until: str
+    commit: str
+    golden: Golden
+    recipe: dict[str, Any]
+    scores: dict[str, Any]
+
+
+def read(folder: Path) -> Manifest:
+    """Return a model folder's manifest.
+
+    Raises:
+        ModelRefused: if it is absent, no valid JSON, of another schema, or misses or misspells a field.
+    """
+    path = folder / MANIFEST
+    try:
+        raw = path.read_bytes()
+        number = msgspec.json.decode(raw, type=dict[str, Any]).get("schema")
+        if number != SCHEMA:
+            raise ModelRefused(f"{path}: schema is {number!r}; allowed is {SCHEMA}")
+        return msgspec.json.decode(raw, type=Manifest)
+    except OSError as error:
+        raise ModelRefused(f"{path}: cannot be read ({error.strerror}); a model folder holds {MANIFEST}") from error
+    except msgspec.MsgspecError as error:
+        raise ModelRefused(f"{path}: {error}; allowed is what models/README.md describes") from error
+
+
+def sha256(raw: bytes) -> str:
+    """Return bytes' sha256 in hex."""
+    return hashlib.sha256(raw).hexdigest()

@@ -1,0 +1,99 @@
+"""What is known just before a slice, as arrays: one row a parent order (served) or a window of the past (trained on).
+
+Promise: the policies that forecast, their training and their baselines see the market through `State` alone, so what
+is served is what was trained.  A `State` for slice k holds the k closed bars of the window and up to HISTORY bars
+before it, and nothing later; `of(observation)` reads nothing that lies at or after the observation's slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from execd.core.commands import Observation
+from execd.core.events import Bar
+from execd.core.grid import Nanos
+
+HISTORY = 96
+"""How many bars before the start are looked at, at most."""
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """B moments, each just before slice `slice` (k, from 0) of `slices` (n), all with slices of `interval` ns.
+
+    Bars are columns, oldest first: HISTORY columns before the start, then the k closed ones of the window.  Volumes,
+    prices and notionals are in any one unit a row: nothing that is computed from a State depends on it.
+
+    Attributes:
+        slice: k.
+        slices: n.
+        interval: A slice's length in nanoseconds.
+        start: [B] the windows' first moments, nanoseconds since the epoch.
+        volume: [B, HISTORY + k] market volume; 0 where nothing traded or nothing is known.
+        notional: [B, HISTORY + k] market volume times price.
+        close: [B, HISTORY + k] last price; read only where the volume is above 0.
+        present: [B, HISTORY + k] whether the bar is known at all.
+        curve: [B, n] the expected cumulative fraction of the window's volume at the end of each slice.
+        filled: [B] our own filled fraction of the parent, 0 to 1.
+    """
+
+    slice: int
+    slices: int
+    interval: int
+    start: NDArray[np.int64]
+    volume: Floats
+    notional: Floats
+    close: Floats
+    present: Flags
+    curve: Floats
+    filled: Floats
+
+
+def of(observation: Observation) -> State:
+    """Return the State, of one row, that an observation describes.
+
+    A bar is placed by its own start, so that a missing one leaves a hole and not a shift; bars of the window that are
+    not over before this slice begins are not looked at.
+    """
+    k = observation.slice
+    columns = np.zeros((3, HISTORY + k))
+    present = np.zeros(HISTORY + k, dtype=np.bool_)
+    _place(observation.history, observation, columns, present, 0, HISTORY)
+    _place(observation.bars, observation, columns, present, HISTORY, HISTORY + k)
+    return State(
+        slice=k,
+        slices=observation.slices,
+        interval=int(observation.interval),
+        start=np.array([observation.start], dtype=np.int64),
+        volume=columns[0:1],
+        notional=columns[1:2],
+        close=columns[2:3],
+        present=present[None, :],
+        curve=np.array([observation.curve], dtype=np.float64),
+        filled=np.array([observation.filled / observation.quantity], dtype=np.float64),
+    )
+
+
+def _place(bars: Sequence[Bar], seen: Observation, columns: Floats, present: Flags, first: int, end: int) -> None:
+    interval, start = int(seen.interval), int(seen.start)
+    for bar in bars:
+        # To the nearest cell: a history of ready-made candles need not lie exactly on the parent's grid.
+        at = HISTORY + (2 * (int(bar.start) - start) + interval) // (2 * interval)
+        if first <= at < end:
+            columns[0, at] += bar.volume
+            columns[1, at] += bar.notional
+            columns[2, at] = bar.close
+            present[at] = True
+
+
+def slice_bounds(start: Nanos, end: Nanos, slices: int) -> NDArray[np.int64]:
+    """Return the slices' n + 1 bounds in nanoseconds, the first at `start` and the last at `end`."""
+    span = int(end) - int(start)
+    return np.array([int(start) + span * i // slices for i in range(slices + 1)], dtype=np.int64)
