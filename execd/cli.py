@@ -117,7 +117,7 @@ def exchange(
     *,
     tls: Annotated[bool, typer.Option("--tls", help="Serve TLS with an authority of its own.")] = False,
     tape: Annotated[Path | None, typer.Option(help="Replay these trades (parquet or csv).")] = None,
-    book: Annotated[Path | None, typer.Option(help="Best quotes that belong to the tape.")] = None,
+    book: Annotated[Path | None, typer.Option(help="Best quotes, or depth (*_l2), of the tape.")] = None,
     speed: SpeedOption = "1",
     seed: Annotated[int, typer.Option(min=0, help="The seed of the synthetic market.")] = 7,
     symbols: Annotated[str | None, typer.Option(help="Comma-separated, such as BTC/USDT,ETH/USDT.")] = None,

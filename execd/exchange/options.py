@@ -39,7 +39,7 @@ class ExchangeOptions:
         port: The TCP port on loopback; 0 for a free one.
         tls: Whether to speak TLS, with an authority of its own.
         tape: A file of trades to replay instead of the synthetic market.
-        book: A file of best quotes that belongs to the tape; None looks for one beside it.
+        book: A file of best quotes, or of depth (*_l2), that belongs to the tape; None looks for them beside it.
         speed: How many seconds of tape pass in one second.
         head_start_s: How long after the opening the tape's first print comes: time for a client to connect.
         seed: What the synthetic market's chance begins with.

@@ -16,7 +16,7 @@ import numpy as np
 
 from execd.core.grid import Lots, Nanos, Side, Ticks
 from execd.exchange.market import Floor, SymbolRules
-from execd.exchange.tapebook import TABLE, LadderBook, RecordedBook, size_table
+from execd.exchange.tapebook import TABLE, LadderBook, RecordedBook, TapeBook, size_table
 from execd.exchange.tapedepth import DepthPlayer, Touch, read_depth
 from execd.exchange.tapefile import MarketFileError, Quotes, Tape, find_books, holds_depth, read_quotes, read_tape
 
@@ -103,10 +103,9 @@ class TapeMarket:
     def open(self, now: Nanos, symbols: Sequence[str], floor: Floor) -> None:  # noqa: ARG002
         """Show a first book: what was recorded first, or what the first print tells of it."""
         self._floor = floor
-        if self._depth is None:
-            self._book: LadderBook | RecordedBook = LadderBook(self._tape, floor)
-        else:
-            self._book = RecordedBook(self._tape, floor, self._depth)
+        self._book: TapeBook = (
+            LadderBook(self._tape, floor) if self._depth is None else RecordedBook(self._tape, floor, self._depth)
+        )
         if self._quotes is not None:
             self._told = self._quoted(0)
             self._next_quote = 1
