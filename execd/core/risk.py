@@ -162,6 +162,18 @@ def allowance(view: RiskView, limit: Ticks) -> tuple[Lots, Refusal]:
 # --------------------------------------------------------------------------------------------------- the controls
 
 
+def _quantity(view: RiskView, lots: int) -> str:
+    return f"{view.parent.instrument.quantity(lots):f} {view.parent.instrument.base}"
+
+
+def _price(view: RiskView, ticks: int) -> str:
+    return f"{view.parent.instrument.price(ticks):f}"
+
+
+def _money(view: RiskView, notional: int) -> str:
+    return f"{view.parent.instrument.money(notional):f} {view.parent.instrument.quote}"
+
+
 def _killed(_draft: Draft, view: RiskView) -> Words:
     return "the kill switch is latched; a human releases it with `execd reset`" if view.killed else None
 
@@ -181,7 +193,7 @@ def stale(now: Nanos, market: MarketView, limits: RiskLimits) -> Words:
     if market.quote_at is None or market.last_at is None or market.bid is None or market.ask is None:
         return "no quote or no trade has been seen"
     if market.bid >= market.ask:
-        return f"the book is crossed: bid {market.bid} >= ask {market.ask} ticks"
+        return "the book is crossed: the best bid is not below the best ask"
     # Either channel shows that the feed lives; a quote stands until the next one comes.
     age = now - max(market.quote_at, market.last_at)
     if age > limits.stale_age:
@@ -198,8 +210,9 @@ def _filter(draft: Draft, view: RiskView) -> Words:
     instrument: Instrument = view.parent.instrument
     if draft.limit <= 0 or not instrument.tradable(draft.quantity, draft.limit):
         return (
-            f"{draft.quantity} lots at {draft.limit} ticks is outside the exchange's limits "
-            f"(least {instrument.least(draft.limit)} lots, most {instrument.max_quantity})"
+            f"{_quantity(view, draft.quantity)} at {_price(view, draft.limit)} is outside the exchange's limits "
+            f"(least {_quantity(view, instrument.least(max(1, draft.limit)))}, "
+            f"most {_quantity(view, instrument.max_quantity)})"
         )
     return None
 
@@ -207,7 +220,7 @@ def _filter(draft: Draft, view: RiskView) -> Words:
 def _limit_price(draft: Draft, view: RiskView) -> Words:
     limit = view.parent.limit
     if limit is not None and (draft.limit - limit) * draft.side.sign > 0:
-        return f"{draft.limit} ticks is beyond the order's limit of {limit} (order file: limit_price)"
+        return f"{_price(view, draft.limit)} is beyond the limit of {_price(view, limit)} (order file: limit_price)"
     return None
 
 
@@ -245,35 +258,42 @@ def _period_collar(_draft: Draft, view: RiskView) -> Words:
 
 def _room(draft: Draft, view: RiskView) -> Words:
     room = view.parent.quantity - view.committed
-    return f"{draft.quantity} lots for a room of {room}" if draft.quantity > room else None
+    if draft.quantity > room:
+        return f"{_quantity(view, draft.quantity)} for a room of {_quantity(view, room)}"
+    return None
 
 
 def _budget(draft: Draft, view: RiskView) -> Words:
     after = view.spent + draft.quantity * draft.limit
     if after > view.limits.parent_notional:
-        return f"{after} tick-lots for a parent; at most {view.limits.parent_notional} (risk.yaml: parent_notional)"
+        most = _money(view, view.limits.parent_notional)
+        return f"{_money(view, after)} for a parent; at most {most} (risk.yaml: parent_notional)"
     if view.parent.budget is not None and after > view.parent.budget:
-        return f"{after} tick-lots spent; at most {view.parent.budget} (order file: notional)"
+        return f"{_money(view, after)} spent; at most {_money(view, view.parent.budget)} (order file: notional)"
     return None
 
 
 def _child_quantity(draft: Draft, view: RiskView) -> Words:
     most = view.limits.child_quantity
-    return f"{draft.quantity} lots; at most {most} (risk.yaml: child_quantity)" if draft.quantity > most else None
+    if draft.quantity > most:
+        return f"{_quantity(view, draft.quantity)}; at most {_quantity(view, most)} (risk.yaml: child_quantity)"
+    return None
 
 
 def _child_notional(draft: Draft, view: RiskView) -> Words:
     most = view.limits.child_notional
     worth = draft.quantity * draft.limit
-    return f"worth {worth} tick-lots; at most {most} (risk.yaml: child_notional)" if worth > most else None
+    if worth > most:
+        return f"worth {_money(view, worth)}; at most {_money(view, most)} (risk.yaml: child_notional)"
+    return None
 
 
 def _window(draft: Draft, view: RiskView) -> Words:
     most = view.limits.window_quantity
     if view.window_used + draft.quantity > most:
         return (
-            f"{view.window_used} + {draft.quantity} lots in {view.limits.window / 1e9:g} s; "
-            f"at most {most} (risk.yaml: window_quantity)"
+            f"{_quantity(view, view.window_used + draft.quantity)} in {view.limits.window / 1e9:g} s; "
+            f"at most {_quantity(view, most)} (risk.yaml: window_quantity)"
         )
     return None
 
@@ -283,13 +303,15 @@ def _participation(draft: Draft, view: RiskView) -> Words:
     if draft.quantity > room:
         tighter = view.parent.participation_ppm < view.limits.participation_ppm
         key = "order file: participation" if tighter else "risk.yaml: participation"
-        return f"{draft.quantity} lots; {room} are left of the market's volume ({key})"
+        left = _quantity(view, room)
+        return f"{_quantity(view, draft.quantity)}; {left} are left of our share of the market's volume ({key})"
     return None
 
 
 def _ahead(draft: Draft, view: RiskView) -> Words:
     if view.committed + draft.quantity > view.ceiling:
-        return f"{view.committed} + {draft.quantity} lots is ahead of the schedule's {view.ceiling} (risk.yaml: ahead)"
+        after = _quantity(view, view.committed + draft.quantity)
+        return f"{after} would be ahead of the schedule's {_quantity(view, view.ceiling)} (risk.yaml: ahead)"
     return None
 
 
