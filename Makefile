@@ -9,6 +9,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 TORCH_INDEX ?=
 ORDER ?= config/orders/demo.yaml
 PYTEST_FLAGS ?= -n 2
+SEEDS ?= 2000
+FIRST ?= 0
 IMAGE ?= execd:dev
 BASE ?= python:3.11-slim-bookworm
 # Further flags for `buildah bud` or `docker build`; deploy/README.md has those for a build without the internet.
@@ -21,12 +23,12 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format lock dashboard image clean
+.PHONY: help install demo test check sim mutants crash format lock dashboard image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: PYTHON, TORCH_INDEX, ORDER, PYTEST_FLAGS, IMAGE, BASE, IMAGE_FLAGS (told in the Makefile's head)."
+	@echo "  Variables: PYTHON, TORCH_INDEX, ORDER, PYTEST_FLAGS, SEEDS, FIRST, IMAGE, BASE, IMAGE_FLAGS (told in the Makefile's head)."
 
 install: $(STAMP) ## make .venv with every pinned package and execd itself
 	@echo "execd is in $(BIN)/execd"
@@ -57,6 +59,15 @@ check: install ## all that must pass before a change lands: lint, format, types,
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest $(PYTEST_FLAGS)
+
+sim: install ## sail the core through SEEDS seeded storms, from seed FIRST on
+	$(BIN)/python -m tests.sim.fleet $(SEEDS) $(FIRST)
+
+mutants: install ## plant each known bug and find it
+	$(BIN)/pytest tests/sim/test_mutants.py -v
+
+crash: install ## kill -9 the real process fifty times
+	$(BIN)/pytest tests/runtime/test_kills.py -v
 
 format: install ## format the code and repair what ruff can repair
 	$(BIN)/ruff check --fix .
