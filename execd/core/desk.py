@@ -29,6 +29,7 @@ from execd.core.events import (
     Print,
     ProposalFailed,
     Recovered,
+    ShadowProposed,
     SliceProposed,
     StreamLost,
     StreamRestored,
@@ -102,6 +103,7 @@ class Desk:
                 MarketObserved(parent=parent)
                 | SliceProposed(parent=parent)
                 | ProposalFailed(parent=parent)
+                | ShadowProposed(parent=parent)
                 | ParentPaused(parent=parent)
                 | ParentResumed(parent=parent)
                 | ParentCanceled(parent=parent)

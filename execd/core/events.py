@@ -156,6 +156,20 @@ class ProposalFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowProposed:
+    """A model that only watches answered beside the one that trades: for the report, never for a decision.
+
+    `share` is raw, NaN where it gave none; `why` says why it gave none, else "".
+    """
+
+    parent: str
+    slice: int
+    share: float
+    model: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderAccepted:
     """The venue has the order open.  `filled` is its cumulative count."""
 
@@ -285,6 +299,7 @@ Event = (
     | Woken
     | SliceProposed
     | ProposalFailed
+    | ShadowProposed
     | OrderAccepted
     | OrderFilled
     | OrderClosed

@@ -49,6 +49,7 @@ from execd.core.events import (
     Print,
     ProposalFailed,
     Recovered,
+    ShadowProposed,
     SliceProposed,
     StreamLost,
     StreamRestored,
@@ -97,6 +98,7 @@ class Execution:
         self.blotter = Blotter(submitted.validity)
         self.slice: router.Slice | None = None
         self.ledger: dict[int, SliceRecord] = {}
+        self.shadow: dict[int, ShadowProposed] = {}
         self.ended_why: str | None = None
         self.overfilled = False
         # Holds: each an independent fact.
@@ -149,6 +151,10 @@ class Execution:
         if isinstance(event, MarketObserved):
             self._see(event.view)
             return []
+        if isinstance(event, ShadowProposed):
+            # Before the step: not even a deadline moves for a model that only watches.
+            self.shadow[event.slice] = event
+            return []
         commands = self._apply(now, event)
         commands += self._step(now)
         self._assert_room()
@@ -181,7 +187,7 @@ class Execution:
                 self.killed = True
             case KillReset():
                 self.killed = False
-            case Woken() | MarketObserved() | ParentSubmitted():
+            case Woken() | MarketObserved() | ParentSubmitted() | ShadowProposed():
                 pass
             case _:
                 assert_never(event)
@@ -248,7 +254,7 @@ class Execution:
         target = Lots(max(aimed, self.schedule.clamp(number, wanted)))
         begin, end = self.parent.boundary(number), self.parent.boundary(number + 1)
         self.slice = router.Slice(number, target, begin, end)
-        record = SliceRecord(number, begin, end, planned, target, share, decided_by, why)
+        record = SliceRecord(number, begin, end, planned, target, share, decided_by, why, self.filled)
         if share is not None and target != wanted:
             record.note("clamped to the schedule's band" if number < self.parent.slices - 1 else "last slice: the rest")
         self.ledger[number] = record

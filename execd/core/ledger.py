@@ -13,7 +13,7 @@ class SliceRecord:
     """One slice: what was proposed, by whom, what was aimed at and what came of it.
 
     `planned` and `target` are cumulative lots at the slice's end; `filled` and `notional` are what filled during it;
-    `why` says who set the target; `notes` count the words of refusals, clips and waits.
+    `why` says who set the target, when `before` lots had filled; `notes` count the words of refusals, clips and waits.
     """
 
     number: int
@@ -24,6 +24,7 @@ class SliceRecord:
     share: float | None
     decided_by: str
     why: str
+    before: Lots
     children: int = 0
     filled: int = 0
     notional: int = 0

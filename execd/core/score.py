@@ -6,11 +6,15 @@ Measures, positive = a cost to the client, s = +1 for a buy and -1 for a sell:
     implementation shortfall = s * [sum q_i (p_i - p_0) + (N - Q)(p_end - p_0)]         [bps of N * p_0]  (Perold 1988)
     participation            = our filled / market volume                               fees are kept apart
 
+The slippage of an allocation alone asks what a schedule is worth without its execution: each slice filled at the
+market's average price in it.
+
 The market's VWAP over [start, end) is by venue time, with and without our own prints.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -18,6 +22,7 @@ from fractions import Fraction
 from execd.core.execution import Execution
 from execd.core.grid import BPS
 from execd.core.orders import Fill, Liquidity
+from execd.core.schedule import sane
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,48 @@ def score(execution: Execution) -> Score:
         fees=total,
         sign=parent.side.sign,
     )
+
+
+def allocated(execution: Execution, share: Mapping[int, float]) -> float | None:
+    """Return the slippage, in bps, of the schedule that proposals for its slices amount to, each filled at its VWAP.
+
+    A proposal is a share of what was left when its slice was decided, and so a cumulative target; one below an earlier
+    one means to wait.  Where none is sane the curve's plan stands, the last slice takes the rest, and a slice in which
+    nothing traded has the price of the one before.
+
+    Args:
+        execution: the parent.
+        share: what was proposed, by the number of the slice; raw.
+
+    Returns:
+        None before the parent's end, where it was canceled, and where nothing was decided or nothing traded.
+    """
+    if execution.ended_why is None or execution.canceled_by is not None or not execution.ledger:
+        return None
+    quantity, last = execution.parent.quantity, max(execution.ledger)
+    bars = [execution.bar(number) for number in range(last + 1)]
+    market = Benchmark(sum(bar.volume for bar in bars), sum(bar.notional for bar in bars))
+    price, paid, reached = market.vwap, Fraction(0), Fraction(0)
+    if price is None:
+        return None
+    for number, bar in enumerate(bars):
+        if bar.volume:
+            price = Fraction(bar.notional, bar.volume)
+        target = Fraction(quantity) if number == last else _target(execution, number, share.get(number))
+        aimed = max(reached, target)
+        paid += (aimed - reached) * price
+        reached = aimed
+    return _slippage(paid / quantity, market.vwap, execution.parent.side.sign)
+
+
+def _target(execution: Execution, number: int, share: float | None) -> Fraction:
+    """The cumulative lots that a proposal aims at; 0, which is to wait, in a slice that was never decided."""
+    record = execution.ledger.get(number)
+    if record is None:
+        return Fraction(0)
+    if share is None or not sane(share):
+        return Fraction(record.planned)
+    return record.before + Fraction(share) * max(0, execution.parent.quantity - record.before)
 
 
 def _sums(fills: list[Fill]) -> Benchmark:

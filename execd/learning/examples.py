@@ -5,7 +5,7 @@ Promise: every feature row comes from `execd.policies.features.features`, the fu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from execd.policies.state import HISTORY, Floats
 Answer = Callable[[Floats], Floats]
 
 _CHUNK = 256
+_ROWS = 20_000
 _LATE = 0.5
 """Share of decisions at which the order lags or leads its own schedule."""
 
@@ -71,6 +72,12 @@ def examples(windows: Windows, random: np.random.Generator) -> Examples:
         market=torch.from_numpy(windows.market()[:, :-1].astype(np.float32)),
         scale=float(np.abs(windows.slip_bps(twap)).mean()),
     )
+
+
+def sample(taught: Sequence[Examples]) -> Tensor:
+    """Return [R, F] feature rows, evenly spaced over each shape's and about as many of each: what is usual."""
+    rows = [one.features.flatten(0, 1) for one in taught]
+    return torch.cat([each[:: max(1, len(each) // _ROWS)] for each in rows])
 
 
 def forgetful(windows: Windows, random: np.random.Generator, none: float, short: float) -> Windows:

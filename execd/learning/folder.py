@@ -20,14 +20,16 @@ from execd.learning.dataset import Cell
 from execd.learning.evaluation import Results
 from execd.learning.recipe import Recipe
 from execd.policies import features, manifest
-from execd.policies.manifest import FeatureSchema, Golden, Manifest, Regime, Weights
+from execd.policies.manifest import FeatureSchema, Golden, Manifest, Ranges, Regime, Weights
 from execd.policies.network import TargetNet
 
 _MARGIN = 1e-6
 """Ranges are this much wider than what was trained on, relatively: 90 s in 12 slices must not fail by a nanosecond."""
 
 
-def save(folder: Path, network: TargetNet, recipe: Recipe, taught: Sequence[Cell], results: Results) -> Manifest:
+def save(
+    folder: Path, network: TargetNet, recipe: Recipe, taught: Sequence[Cell], ranges: Ranges, results: Results
+) -> Manifest:
     """Write weights, manifest and card.
 
     Args:
@@ -35,6 +37,7 @@ def save(folder: Path, network: TargetNet, recipe: Recipe, taught: Sequence[Cell
         network: The trained network.
         recipe: What it was trained by.
         taught: The windows that it was trained on.
+        ranges: Where its features lay.
         results: Held-out figures, or {} while there are none.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,6 +53,7 @@ def save(folder: Path, network: TargetNet, recipe: Recipe, taught: Sequence[Cell
         features=FeatureSchema(features.VERSION, features.schema(), features.NAMES),
         weights=Weights(manifest.WEIGHTS, manifest.sha256(path.read_bytes()), recipe.training.hidden),
         regimes=_regimes(taught),
+        ranges=ranges,
         data_from=_date(first),
         data_until=_date(last),
         commit=_commit(),
@@ -57,10 +61,15 @@ def save(folder: Path, network: TargetNet, recipe: Recipe, taught: Sequence[Cell
         recipe=msgspec.to_builtins(recipe),
         scores=results,
     )
-    text = msgspec.json.format(msgspec.json.encode(facts), indent=1)
-    (folder / manifest.MANIFEST).write_bytes(text + b"\n")
+    write(folder, facts)
     (folder / "card.md").write_text(card(facts), encoding="utf-8")
     return facts
+
+
+def write(folder: Path, facts: Manifest) -> None:
+    """Write manifest.json."""
+    text = msgspec.json.format(msgspec.json.encode(facts), indent=1)
+    (folder / manifest.MANIFEST).write_bytes(text + b"\n")
 
 
 def golden(network: TargetNet) -> Golden:

@@ -20,19 +20,19 @@ from torch import Tensor
 from execd.learning import convex, recipe
 from execd.learning.dataset import Cell, DataSet
 from execd.learning.evaluation import Results, judge
-from execd.learning.examples import Examples, examples, forgetful
-from execd.learning.folder import save
+from execd.learning.examples import Examples, examples, forgetful, sample
+from execd.learning.folder import save, write
+from execd.learning.ranges import measure
 from execd.learning.recipe import Recipe, Training
 from execd.policies.features import TARGET, schema
 from execd.policies.learned import load
+from execd.policies.manifest import MANIFEST, SCHEMA, Manifest
 from execd.policies.network import TargetNet, target
 
 CHECKPOINT = "checkpoint.pt"
 
 Say = Callable[[str, float], None]
 """Progress: what is being done, and which fraction of it is done."""
-
-_NORMAL_ROWS = 20_000
 
 
 def silent(what: str, done: float) -> None:
@@ -88,11 +88,29 @@ def train(recipe_path: Path, data_dir: Path, out_dir: Path, say: Say = silent) -
     checks = [_lesson(network, cell, e) for cell, e in _examples(plan, data, "validate", say)]
     learned = _learn(plan, network, lessons, checks or lessons, out_dir / CHECKPOINT, say)
     cells = [cell for cell, _ in taught]
-    save(out_dir, network, plan, cells, {})
+    ranges = measure(sample([e for _, e in taught]))
+    save(out_dir, network, plan, cells, ranges, {})
     results = judge(data, {plan.name: load(out_dir)}, say) | {"learning": learned}
-    save(out_dir, network, plan, cells, results)
+    save(out_dir, network, plan, cells, ranges, results)
     (out_dir / CHECKPOINT).unlink()
     return results
+
+
+def add_ranges(folder: Path, data_dir: Path, say: Say = silent) -> None:
+    """Complete a manifest of schema 1 with the ranges of its training rows; weights and all else stay as they are.
+
+    Raises:
+        ModelRefused: the manifest cannot be read, or the weights are not the ones that it names.
+        DataRefused: for missing or bad data.
+    """
+    path = folder / MANIFEST
+    facts = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    plan = recipe.parse(facts["recipe"])
+    torch.set_num_threads(1)
+    taught = _examples(plan, DataSet(plan, data_dir), "train", say)
+    ranges = measure(sample([e for _, e in taught]))
+    write(folder, msgspec.convert({**facts, "schema": SCHEMA, "ranges": msgspec.to_builtins(ranges)}, type=Manifest))
+    load(folder)
 
 
 def _examples(plan: Recipe, data: DataSet, part: Any, say: Say) -> list[tuple[Cell, Examples]]:
@@ -110,8 +128,7 @@ def _start(plan: Recipe, taught: list[tuple[Cell, Examples]], say: Say) -> Targe
     """A network that is the convex dynamic policy, with a residual that is zero but not dead."""
     torch.manual_seed(plan.seed)
     network = TargetNet(plan.training.hidden, plan.training.dropout).eval()
-    rows = [e.features.flatten(0, 1) for _, e in taught]
-    network.normalize(torch.cat([r[:: max(1, len(r) // _NORMAL_ROWS)] for r in rows]))
+    network.normalize(sample([e for _, e in taught]))
     parts = []
     for i, (_, e) in enumerate(taught):
         parts.append(convex.design(network, e))

@@ -15,11 +15,28 @@ from execd.core.commands import Observation
 
 
 @dataclass(frozen=True, slots=True)
+class Inputs:
+    """How what a model was shown lies against what it was trained on.
+
+    `drift` is the share of features out of the training range, `words` say which is the worst where that is too many,
+    else "".  `bins` are the features' bins between training's quantiles.
+    """
+
+    drift: float
+    words: str
+    bins: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
-    """A policy's raw answer: `share` of what is left of the parent for this slice, and who gave it."""
+    """A policy's raw answer: `share` of what is left of the parent for this slice, and who gave it.
+
+    `inputs` is for whoever watches; None from a policy that was not trained.
+    """
 
     share: float
     model: str
+    inputs: Inputs | None = None
 
 
 class Policy(Protocol):

@@ -63,7 +63,8 @@ def profile_mass(start: NDArray[np.int64], bounds: NDArray[np.int64]) -> Floats:
     at = (start[:, None] + _EPOCH_TO_MONDAY) % _WEEK + bounds[None, :]
     weeks, within = np.divmod(at, _WEEK)
     cumulative = weeks * _WEEKLY[-1] + np.interp(within / _HOUR, _HOURS, _WEEKLY)
-    return np.diff(cumulative, axis=1)
+    mass: Floats = cumulative[:, 1:] - cumulative[:, :-1]
+    return mass
 
 
 def expected_curve(start: Nanos, end: Nanos, slices: int) -> tuple[float, ...]:
@@ -116,7 +117,7 @@ def expectation(state: State) -> Floats:
     bounds = np.arange(-HISTORY, 1, dtype=np.int64) * state.interval
     window = profile_mass(state.start, np.array([0, state.interval * state.slices], dtype=np.int64))
     before = profile_mass(state.start, bounds) / window
-    return np.concatenate([before, np.diff(state.curve, axis=1, prepend=0.0)], axis=1)
+    return np.concatenate([before, state.curve[:, :1], state.curve[:, 1:] - state.curve[:, :-1]], axis=1)
 
 
 def forecast(state: State) -> Forecast:
@@ -150,9 +151,8 @@ def _mean(values: Floats, weights: Floats | Flags) -> Floats:
 
 
 def _over(a: Floats, b: Floats) -> Floats:
-    """A / b, and 0 where b is not positive."""
-    positive = b > 0
-    return np.where(positive, a / np.where(positive, b, 1.0), 0.0)
+    """A / b, of one shape, and 0 where b is not positive."""
+    return np.divide(a, b, out=np.zeros(a.shape), where=b > 0)
 
 
 def share_for(target: float, observation: Observation) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -18,7 +19,7 @@ from execd.core.events import Bar
 from execd.core.grid import Instrument, Lots, Nanos, Notional, Side, Ticks
 from execd.policies import curve
 from execd.policies.curve import Forecast, expected_curve, forecast
-from execd.policies.state import HISTORY, Flags, Floats, State, of
+from execd.policies.state import HISTORY, Flags, Floats, State, of, of_many
 
 VERSION = 1
 
@@ -48,13 +49,24 @@ def features(state: State) -> Floats:
     """Return [B, len(NAMES)] features of B moments, float64, each in [-5, 5]."""
     seen = forecast(state)
     columns = (*_position(state), *_volume(state, seen), *_price(state), *_clock(state), *_knowledge(state, seen))
-    return np.clip(np.stack(columns, axis=1), -_CLIP, _CLIP)
+    return np.clip(np.array(columns).T, -_CLIP, _CLIP)
 
 
 def observe(observation: Observation) -> Floats:
     """Return the [len(NAMES)] features of one observation: the same function, on a State of one row."""
     row: Floats = features(of(observation))[0]
     return row
+
+
+def observe_many(observations: Sequence[Observation]) -> Floats:
+    """Return the [B, len(NAMES)] features of many observations; those of like windows at once."""
+    rows = np.empty((len(observations), len(NAMES)))
+    alike: dict[tuple[int, int, int], list[int]] = {}
+    for i, each in enumerate(observations):
+        alike.setdefault((each.slice, each.slices, int(each.interval)), []).append(i)
+    for places in alike.values():
+        rows[places] = features(of_many([observations[i] for i in places]))
+    return rows
 
 
 def envelope(target: Floats) -> Floats:
@@ -106,9 +118,10 @@ def _done_share(state: State, seen: Forecast) -> Floats:
 def _price(state: State) -> list[Floats]:
     traded = state.present & (state.volume > 0) & (state.close > 0)
     at = np.maximum.accumulate(np.where(traded, np.arange(traded.shape[1]), -1), axis=1)
-    price = np.where(at >= 0, np.take_along_axis(state.close, np.maximum(at, 0), axis=1), 1.0)
+    price = np.where(at >= 0, state.close[np.arange(len(at))[:, None], np.maximum(at, 0)], 1.0)
     both = (at[:, :-1] >= 0) & state.present[:, 1:]
-    moves = np.where(both, np.diff(np.log(price), axis=1), 0.0)
+    logs = np.log(price)
+    moves = np.where(both, logs[:, 1:] - logs[:, :-1], 0.0)
     rms = _rms(moves, both)
     recent = _rms(moves[:, -4:], both[:, -4:])
     moving, recently = rms > 0, (rms > 0) & (recent > 0)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from execd.core.commands import Observation
-from execd.policies import Proposal, features
+from execd.policies import Inputs, Proposal, features
 from execd.policies.curve import share_for
+from execd.policies.drift import Guard, refusal
 from execd.policies.manifest import MANIFEST, WEIGHTS, Manifest, ModelRefused, OutOfRange, read, sha256
 from execd.policies.state import Floats
 
@@ -30,6 +31,8 @@ __all__ = ["LearnedPolicy", "ModelRefused", "OutOfRange", "load"]
 
 _TOLERANCE = 1e-6
 _WARM_UPS = 8
+_OPEN = Proposal(math.nan, "")
+"""Stands for the answer that only the network can give."""
 
 
 class LearnedPolicy:
@@ -39,6 +42,7 @@ class LearnedPolicy:
         self.manifest = manifest
         self.name = manifest.name
         self._network = network
+        self._guard = Guard(manifest.ranges)
 
     def covers(self, duration_ns: int, slices: int) -> str | None:
         """Return why a window was not trained for, None where it was.  One regime must contain all of it."""
@@ -48,22 +52,41 @@ class LearnedPolicy:
         each = "; ".join(f"{r.name}: {reason}" for r, reason in zip(self.manifest.regimes, reasons, strict=True))
         return f"model {self.name} was not trained for {duration_ns / 1e9:g} s in {slices} slices ({each})"
 
-    def target(self, observation: Observation) -> float:
-        """Return the cumulative target at the end of the coming slice, in [0, 1], never below what is filled.
+    def propose(self, observation: Observation) -> Proposal:
+        """Return the share of what is left that brings us to the network's cumulative target.
 
         Raises:
-            OutOfRange: for a window that it was not trained for.
+            OutOfRange: for a window that it was not trained for, or inputs that are too unlike those of training.
             ValueError: if the network's answer is not finite.
         """
-        why = self.covers(int(observation.end) - int(observation.start), observation.slices)
-        if why:
-            raise OutOfRange(why)
-        if observation.slice >= observation.slices - 1:
-            return 1.0
-        answer = self.targets(features.observe(observation)[None, :])[0]
-        if not math.isfinite(answer):
-            raise ValueError(f"model {self.name} answered {answer}")
-        return max(answer, observation.filled / observation.quantity)
+        answer = self.propose_many((observation,))[0]
+        if isinstance(answer, ValueError):
+            raise answer
+        return answer
+
+    def propose_many(self, observations: Sequence[Observation]) -> list[Proposal | ValueError]:
+        """Answer for many parents with one call of the network; what `propose` would raise is the answer there."""
+        answers: list[Proposal | ValueError] = [self._plain(each) for each in observations]
+        open_ = [i for i, answer in enumerate(answers) if answer is _OPEN]
+        if not open_:
+            return answers
+        rows = features.observe_many([observations[i] for i in open_])
+        for i, row, target in zip(open_, rows, self.targets(rows), strict=True):
+            answers[i] = self._judged(observations[i], self._guard.read(row), target)
+        return answers
+
+    def _plain(self, observation: Observation) -> Proposal | ValueError:
+        """The answer that needs no network, else _OPEN."""
+        if why := self.covers(int(observation.end) - int(observation.start), observation.slices):
+            return OutOfRange(why)
+        return Proposal(1.0, self.name) if observation.slice >= observation.slices - 1 else _OPEN
+
+    def _judged(self, observation: Observation, inputs: Inputs, target: float) -> Proposal | ValueError:
+        if inputs.words:
+            return OutOfRange(inputs.words, inputs)
+        if not math.isfinite(target):
+            return ValueError(f"model {self.name} answered {target}")
+        return Proposal(share_for(target, observation), self.name, inputs)
 
     def targets(self, rows: Floats) -> list[float]:
         """Return the network's raw targets for [B, len(NAMES)] features."""
@@ -72,10 +95,6 @@ class LearnedPolicy:
         with torch.inference_mode():
             answers: list[float] = self._network(torch.from_numpy(rows.astype(np.float32))).tolist()
         return answers
-
-    def propose(self, observation: Observation) -> Proposal:
-        """Return the share of what is left that brings us to the target.  Raises as `target` does."""
-        return Proposal(share_for(self.target(observation), observation), self.name)
 
 
 def load(folder: Path) -> LearnedPolicy:
@@ -86,6 +105,8 @@ def load(folder: Path) -> LearnedPolicy:
     """
     manifest = read(folder)
     _check_features(folder, manifest)
+    if why := refusal(manifest.ranges):
+        raise ModelRefused(f"{folder / MANIFEST}: {why}")
     rows = _check_golden_features(folder, manifest)
     network = _network(folder, manifest)
 

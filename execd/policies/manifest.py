@@ -11,9 +11,13 @@ from typing import Any
 
 import msgspec
 
-SCHEMA = 1
+from execd.policies import Inputs
+
+SCHEMA = 2
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
+LEVELS = (0.001, 0.2, 0.4, 0.6, 0.8, 0.999)
+"""The quantiles that a manifest records of each feature: the range that was trained on, and five bins inside it."""
 
 
 class ModelRefused(ValueError):
@@ -21,7 +25,14 @@ class ModelRefused(ValueError):
 
 
 class OutOfRange(ValueError):
-    """An observation that the model was not trained for: the curve decides."""
+    """An observation that the model was not trained for: the curve decides.
+
+    `inputs` are what it was shown, None where the window alone is out of range.
+    """
+
+    def __init__(self, words: str, inputs: Inputs | None = None) -> None:
+        super().__init__(words)
+        self.inputs = inputs
 
 
 class FeatureSchema(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -62,6 +73,20 @@ class Regime(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         return None
 
 
+class Ranges(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Where the features lay in training: one row a feature, in the order of the schema's names.
+
+    Attributes:
+        rows: how many moments were looked at, about as many of each shape of window.
+        quantiles: each feature's values at `LEVELS`.
+        shares: the share of the moments in each bin between the inner ones of them, which are the bin above's.
+    """
+
+    rows: int
+    quantiles: tuple[tuple[float, ...], ...]
+    shares: tuple[tuple[float, ...], ...]
+
+
 class Golden(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The features and targets that the golden observations must give, to 1e-6."""
 
@@ -72,8 +97,9 @@ class Golden(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Manifest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """All of manifest.json.
 
-    `data_from` and `data_until` bound the bars that weights were fitted on (ISO dates, UTC), `commit` is the code's
-    when it was trained, `recipe` the recipe in full, `scores` the held-out figures (docs/evaluation.md).
+    `ranges` are what its inputs are held against.  `data_from` and `data_until` bound the bars that weights were fitted
+    on (ISO dates, UTC), `commit` is the code's when it was trained, `recipe` the recipe in full, `scores` the held-out
+    figures (docs/evaluation.md).
     """
 
     schema: int
@@ -81,6 +107,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     features: FeatureSchema
     weights: Weights
     regimes: tuple[Regime, ...]
+    ranges: Ranges
     data_from: str
     data_until: str
     commit: str
@@ -100,7 +127,7 @@ def read(folder: Path) -> Manifest:
         raw = path.read_bytes()
         number = msgspec.json.decode(raw, type=dict[str, Any]).get("schema")
         if number != SCHEMA:
-            raise ModelRefused(f"{path}: schema is {number!r}; allowed is {SCHEMA}")
+            raise ModelRefused(f"{path}: schema is {number!r}; allowed is {SCHEMA} (models/README.md)")
         return msgspec.json.decode(raw, type=Manifest)
     except OSError as error:
         raise ModelRefused(f"{path}: cannot be read ({error.strerror}); a model folder holds {MANIFEST}") from error

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from execd.core.commands import Observation
-from execd.core.events import Bar
 from execd.core.grid import Nanos
 
 HISTORY = 96
@@ -62,35 +61,44 @@ def of(observation: Observation) -> State:
     A bar is placed by its own start, so that a missing one leaves a hole and not a shift; bars of the window that are
     not over before this slice begins are not looked at.
     """
-    k = observation.slice
-    columns = np.zeros((3, HISTORY + k))
-    present = np.zeros(HISTORY + k, dtype=np.bool_)
-    _place(observation.history, observation, columns, present, 0, HISTORY)
-    _place(observation.bars, observation, columns, present, HISTORY, HISTORY + k)
+    return of_many((observation,))
+
+
+def of_many(observations: Sequence[Observation]) -> State:
+    """Return the State, a row each, of observations of the same slice of windows of the same shape."""
+    first = observations[0]
+    k = first.slice
+    # [B, 4, HISTORY + k]: volume, notional, close, present.  Filled as lists: an array's single cells are slow.
+    columns = np.array([_placed(each, HISTORY + k) for each in observations])
     return State(
         slice=k,
-        slices=observation.slices,
-        interval=int(observation.interval),
-        start=np.array([observation.start], dtype=np.int64),
-        volume=columns[0:1],
-        notional=columns[1:2],
-        close=columns[2:3],
-        present=present[None, :],
-        curve=np.array([observation.curve], dtype=np.float64),
-        filled=np.array([observation.filled / observation.quantity], dtype=np.float64),
+        slices=first.slices,
+        interval=int(first.interval),
+        start=np.array([each.start for each in observations], dtype=np.int64),
+        volume=columns[:, 0],
+        notional=columns[:, 1],
+        close=columns[:, 2],
+        present=columns[:, 3] > 0,
+        curve=np.array([each.curve for each in observations], dtype=np.float64),
+        filled=np.array([each.filled / each.quantity for each in observations], dtype=np.float64),
     )
 
 
-def _place(bars: Sequence[Bar], seen: Observation, columns: Floats, present: Flags, first: int, end: int) -> None:
+def _placed(seen: Observation, length: int) -> list[list[float]]:
+    """The bars' columns; history fills the cells before the start, the window's bars those after it."""
+    columns = [[0.0] * length for _ in range(4)]
+    volume, notional, close, present = columns
     interval, start = int(seen.interval), int(seen.start)
-    for bar in bars:
-        # To the nearest cell: a history of ready-made candles need not lie exactly on the parent's grid.
-        at = HISTORY + (2 * (int(bar.start) - start) + interval) // (2 * interval)
-        if first <= at < end:
-            columns[0, at] += bar.volume
-            columns[1, at] += bar.notional
-            columns[2, at] = bar.close
-            present[at] = True
+    for bars, first, end in ((seen.history, 0, HISTORY), (seen.bars, HISTORY, length)):
+        for bar in bars:
+            # To the nearest cell: a history of ready-made candles need not lie exactly on the parent's grid.
+            at = HISTORY + (2 * (bar.start - start) + interval) // (2 * interval)
+            if first <= at < end:
+                volume[at] += bar.volume
+                notional[at] += bar.notional
+                close[at] = bar.close
+                present[at] = 1.0
+    return columns
 
 
 def slice_bounds(start: Nanos, end: Nanos, slices: int) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from execd.runtime.advisor import engage
 from execd.runtime.clock import Clock
 from execd.runtime.launch import Job
 from execd.runtime.report import moment
+from execd.runtime.shadow import engage_shadow
 from execd.runtime.show import console_for_people
 
 
@@ -29,6 +30,8 @@ class Checked:
     ask: str
     model: str
     fallback: str | None
+    shadow: str | None
+    shadow_refused: str | None
     warnings: tuple[str, ...]
 
 
@@ -52,13 +55,17 @@ async def check(job: Job) -> Checked:
         quote = await opened.venue.quote(job.order.symbol)
         admission = admit(job.order, instrument, quote.bid, quote.ask, job.risk, now=now, curve=files.curve(when))
     model = job.order.model or job.settings.model
-    advice = engage(model, job.settings.models_dir, Nanos(when.end - when.start), when.slices)
+    length = Nanos(when.end - when.start)
+    advice = engage(model, job.settings.models_dir, length, when.slices)
+    shadow = engage_shadow(job.order.shadow or job.settings.shadow, job.settings.models_dir, length, when.slices)
     return Checked(
         admission,
         f"{instrument.price(quote.bid):f}",
         f"{instrument.price(quote.ask):f}",
         advice.asked,
         advice.fallback,
+        None if shadow is None else shadow.asked,
+        None if shadow is None else shadow.fallback,
         (*admission.warnings, *opened.warnings),
     )
 
@@ -89,6 +96,10 @@ def show(found: Checked, *, json: bool) -> None:
     console.print(
         f"Decides: {found.model}" + (f" would not, the curve does: {found.fallback}" if found.fallback else "")
     )
+    if found.shadow is not None:
+        console.print(
+            f"Watches: {found.shadow}" + (f" would not: {found.shadow_refused}" if found.shadow_refused else "")
+        )
     for warning in found.warnings:
         console.print(f"Note: {warning}", style="yellow")
     console.print("The order can run. Nothing was sent.", style="green")
@@ -109,6 +120,8 @@ def as_dict(found: Checked) -> dict[str, Any]:
         "ask": float(found.ask),
         "model": found.model,
         "fallback": found.fallback,
+        "shadow": found.shadow,
+        "shadow_refused": found.shadow_refused,
         "warnings": list(found.warnings),
         "slices": [
             {

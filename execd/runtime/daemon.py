@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import execd
@@ -38,6 +38,8 @@ from execd.runtime.replay import replay, restore_trackers
 from execd.runtime.report import ModelUse, Report, as_dict, report
 from execd.runtime.sequencer import Sequencer
 from execd.runtime.settings import LogFormat, Mode
+from execd.runtime.shadow import Shadow, engage_shadow
+from execd.runtime.show import KILLED
 from execd.runtime.tape import Tape
 from execd.runtime.telemetry import FactLog, configure
 from execd.venues import Venue
@@ -103,23 +105,26 @@ async def run(job: Job, screen: Screen) -> Result:
         stack.callback(session.journal.close)
         worker = _Worker(job, session, opened, clock, screen)
         result = await worker.work()
-    if not result.drained:
-        files.archive(place, result.report.execution.parent.id)
-        if opened.own and opened.practice is not None:
-            practice.stop(opened.practice)
-    return result
+    if result.drained:
+        return result
+    done = files.archive(place, result.report.execution.parent.id)
+    if opened.own and opened.practice is not None:
+        practice.stop(opened.practice)
+    return Result(replace(result.report, journal=str(done)), drained=False)
 
 
 @dataclass(slots=True)
 class _Session:
     """What a start, fresh or not, hands to the worker.
 
-    `first` is the fact that begins this life, `reference` the price around which the fuse lets orders pass.
+    `first` is the fact that begins this life, `reference` the price around which the fuse lets orders pass; `shadow` is
+    None where none is asked for.
     """
 
     journal: Journal
     desk: Desk
     advice: Advice
+    shadow: Advice | None
     latch: Latch
     first: ParentSubmitted | Recovered
     reference: Ticks
@@ -139,9 +144,7 @@ async def _begin(
     venue, now = opened.venue, Nanos(-(-clock() // MILLISECOND) * MILLISECOND)
     when = window(job.order, now)
     quote = await venue.quote(job.order.symbol)
-    advice = engage(
-        job.order.model or job.settings.model, job.settings.models_dir, Nanos(when.end - when.start), when.slices
-    )
+    advice, shadow = _engage(job, Nanos(when.end - when.start), when.slices)
     curve = files.curve(when)
     admission = admit(job.order, instrument, quote.bid, quote.ask, job.risk, now=now, curve=curve)
     for warning in admission.warnings:
@@ -162,7 +165,7 @@ async def _begin(
     header = files.header(job, parent.id, account, now, advice.sha256)
     journal = Journal.open(place.journal, header=header, create=True)
     journal.start(now, Nanos(0), header)
-    return _Session(journal, Desk(), advice, Latch.of_all(job.settings.state_dir), submitted, _mid(quote))
+    return _Session(journal, Desk(), advice, shadow, Latch.of_all(job.settings.state_dir), submitted, _mid(quote))
 
 
 async def _resume(job: Job, place: files.Place, opened: Opened, account: str, clock: Clock, screen: Screen) -> _Session:
@@ -185,12 +188,7 @@ async def _resume(job: Job, place: files.Place, opened: Opened, account: str, cl
         execution = next(iter(result.desk.executions.values()))
         parent, arrival2 = execution.parent, execution.arrival2
         reference = _mid(await opened.venue.quote(job.order.symbol)) if arrival2 is None else Ticks(arrival2 // 2)
-        advice = engage(
-            job.order.model or job.settings.model,
-            job.settings.models_dir,
-            Nanos(parent.end - parent.start),
-            parent.slices,
-        )
+        advice, shadow = _engage(job, Nanos(parent.end - parent.start), parent.slices)
         journal.start(clock(), Nanos(0), files.header(job, stored.parent, account, clock(), advice.sha256))
     except BaseException:
         journal.close()
@@ -198,7 +196,16 @@ async def _resume(job: Job, place: files.Place, opened: Opened, account: str, cl
     if opened.paper is not None:
         opened.paper.remember(job.order.symbol, execution.blotter.fills)
     screen.say(f"resuming {parent.id} from {place.journal.name} ({result.rows} rows)")
-    return _Session(journal, result.desk, advice, Latch.of_all(job.settings.state_dir), Recovered(), reference)
+    return _Session(journal, result.desk, advice, shadow, Latch.of_all(job.settings.state_dir), Recovered(), reference)
+
+
+def _engage(job: Job, duration: Nanos, slices: int) -> tuple[Advice, Advice | None]:
+    """The policy that decides, and the one that watches, if any."""
+    folder = job.settings.models_dir
+    return (
+        engage(job.order.model or job.settings.model, folder, duration, slices),
+        engage_shadow(job.order.shadow or job.settings.shadow, folder, duration, slices),
+    )
 
 
 class _Worker:
@@ -228,11 +235,17 @@ class _Worker:
         for execution in session.desk.executions.values():
             self._log.know(execution.parent)
         try:
-            async with asyncio.TaskGroup() as group:
-                advisor = Advisor(session.advice.policy, self._metrics.inferred)
+            async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
+                advisor = Advisor(
+                    session.advice.policy, self._metrics.inferred, session.advice.ranges, self._metrics.looked
+                )
                 sequencer = Sequencer(session.desk, session.journal, self._clock, self._witness)
+                shadow = None
+                if session.shadow is not None and session.shadow.fallback is None:
+                    shadow = Shadow(session.shadow, sequencer.post)
+                    stack.callback(shadow.close)
                 sequencer.obey = Hands(
-                    self._venue, advisor, sequencer.post, session.journal.sync, group, self._finish
+                    self._venue, advisor, sequencer.post, session.journal.sync, group, self._finish, shadow
                 ).obey
                 return await self._live(sequencer, group)
         except BaseExceptionGroup as broken:
@@ -332,7 +345,8 @@ class _Worker:
         return report(
             self._execution,
             verdict,
-            ModelUse(advice.asked, advice.sha256, advice.fallback),
+            _use(advice),
+            shadow=None if session.shadow is None else _use(session.shadow),
             mode=self._job.mode.value,
             journal=str(session.journal.path),
             tape=tape,
@@ -340,7 +354,9 @@ class _Worker:
 
     def _status(self) -> dict[str, Any]:
         unknown = Verdict(0, 0, unanswered="not asked yet")
-        return as_dict(self._report(self._verdict or unknown))
+        execution = self._execution
+        held = KILLED if execution.killed else execution.held(self._clock())
+        return {**as_dict(self._report(self._verdict or unknown)), "held": held}
 
     def _ready(self) -> dict[str, bool]:
         execution = self._execution
@@ -396,6 +412,10 @@ class _Worker:
 def _log_to_stderr(job: Job, secrets: tuple[str, ...]) -> None:
     log = job.settings.log
     configure(json=log.format is LogFormat.JSON, level=log.level.value, secrets=secrets)
+
+
+def _use(advice: Advice) -> ModelUse:
+    return ModelUse(advice.asked, advice.sha256, advice.fallback)
 
 
 def _mid(quote: QuoteChanged) -> Ticks:

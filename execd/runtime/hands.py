@@ -23,6 +23,7 @@ from execd.core.commands import (
 )
 from execd.core.events import Event, OrderLost
 from execd.runtime.advisor import Advisor
+from execd.runtime.shadow import Shadow
 from execd.venues import Venue, VenueError
 
 
@@ -37,6 +38,7 @@ class Hands:
         durable: Callable[[int], Awaitable[None]],
         group: asyncio.TaskGroup,
         finished: Callable[[FinishParent], None],
+        shadow: Shadow | None = None,
     ) -> None:
         self._venue = venue
         self._advisor = advisor
@@ -44,12 +46,15 @@ class Hands:
         self._durable = durable
         self._group = group
         self._finished = finished
+        self._shadow = shadow
 
     def obey(self, command: Command, seq: int) -> None:
         """Begin to do what is asked; returns at once."""
         match command:
             case ProposeSlice():
                 self._post(self._advisor.answer(command))
+                if self._shadow is not None:
+                    self._shadow.ask(command)
             case SubmitOrder():
                 self._call(self._submit(command, seq))
             case CancelOrder():

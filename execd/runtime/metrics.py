@@ -152,6 +152,11 @@ class Metrics:
         """A policy took so long for a proposal."""
         self._inference.labels(model).observe(seconds)
 
+    def looked(self, model: str, drift: float, psi: float) -> None:
+        """A model's inputs: the share of them out of the training range, and the parent's PSI so far."""
+        self._drift.labels(model).set(drift)
+        self._psi.labels(model).set(psi)
+
     def clock_checked(self, offset: Nanos) -> None:
         """The venue's clock is this far ahead of ours."""
         # The metric is ours minus the venue's, as the alert on it reads.
@@ -296,6 +301,8 @@ class Metrics:
         self._clock = gauge("clock_offset_seconds", "Our clock minus the venue's.", ["venue"])
         self._inference = histogram("model_inference_seconds", "Time for a proposal.", ["model"], _REQUEST)
         self._fallback = gauge("model_fallback_active", "1 while the curve decides for the model.", ["model"])
+        self._drift = gauge("model_input_drift_ratio", "Share of the last inputs out of the training range.", ["model"])
+        self._psi = gauge("model_input_psi", "Stability index of the parent's inputs against training's.", ["model"])
         self._reconciled = gauge(
             "reconcile_last_success_timestamp_seconds", "When our account last agreed with the venue's.", ["venue"]
         )
@@ -336,7 +343,8 @@ class Metrics:
         self._clock.labels(venue)
         self._reconciled.labels(venue)
         self._inference.labels(self._model)
-        self._fallback.labels(self._model).set(0)
+        for of_model in (self._fallback, self._drift, self._psi):
+            of_model.labels(self._model).set(0)
 
 
 def _state(execution: Execution) -> str:

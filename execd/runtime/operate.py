@@ -15,6 +15,7 @@ from execd.runtime.show import console_for_people
 
 SHOWN = (
     ("state", "state"),
+    ("held", "nothing is sent because"),
     ("side", "side"),
     ("symbol", "symbol"),
     ("quantity", "quantity"),

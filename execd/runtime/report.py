@@ -16,7 +16,8 @@ from typing import Any
 from execd.core.execution import Execution
 from execd.core.grid import Nanos, Side
 from execd.core.ledger import SliceRecord
-from execd.core.score import Score, score
+from execd.core.schedule import sane
+from execd.core.score import Score, allocated, score
 from execd.runtime.reconcile import Verdict
 
 
@@ -40,6 +41,7 @@ class Report:
     mode: str
     journal: str
     tape: dict[str, Any] | None = None
+    shadow: ModelUse | None = None
 
     @property
     def state(self) -> str:
@@ -67,9 +69,12 @@ def report(
     mode: str,
     journal: str,
     tape: dict[str, Any] | None = None,
+    shadow: ModelUse | None = None,
 ) -> Report:
-    """Add up an execution."""
-    return Report(execution, score(execution), verdict, model, mode, journal, tape)
+    """Add up an execution.  Without a `shadow`, the one that the journal tells of is reported, if any."""
+    if shadow is None and execution.shadow:
+        shadow = ModelUse(next(iter(execution.shadow.values())).model, "", None)
+    return Report(execution, score(execution), verdict, model, mode, journal, tape, shadow)
 
 
 def price(ticks: Fraction | None, execution: Execution) -> float | None:
@@ -125,6 +130,7 @@ def as_dict(result: Report) -> dict[str, Any]:
             "share": len(decided) / len(records) if records else 0.0,
             "fallback": result.model.fallback,
         },
+        "shadow": _shadow(result, records),
         "start": moment(parent.start),
         "end": moment(parent.end),
         "start_ns": parent.start,
@@ -159,8 +165,37 @@ def _slice(record: SliceRecord, execution: Execution) -> dict[str, Any]:
         "children": record.children,
         "decided_by": record.decided_by,
         "why": record.why,
+        **_shadow_slice(record, execution),
         "notes": dict(record.notes),
     }
+
+
+def _shadow(result: Report, records: list[SliceRecord]) -> dict[str, Any] | None:
+    """What the shadow would have made of the same market: its allocation and the trading one's, without execution."""
+    if result.shadow is None:
+        return None
+    execution, answers = result.execution, result.execution.shadow
+    traded = {record.number: record.share for record in records if record.share is not None}
+    return {
+        "name": result.shadow.asked,
+        "sha256": result.shadow.sha256,
+        "refused": result.shadow.fallback,
+        "slices": sum(sane(answer.share) for answer in answers.values()),
+        "failed": sum(not sane(answer.share) for answer in answers.values()),
+        "allocation_slippage_bps": allocated(execution, {at: answer.share for at, answer in answers.items()})
+        if answers
+        else None,
+        "trading_allocation_slippage_bps": allocated(execution, traded),
+    }
+
+
+def _shadow_slice(record: SliceRecord, execution: Execution) -> dict[str, Any]:
+    answer = execution.shadow.get(record.number)
+    if answer is None:
+        return {"shadow_share": None, "shadow_why": None}
+    if sane(answer.share):
+        return {"shadow_share": answer.share, "shadow_why": "proposed"}
+    return {"shadow_share": None, "shadow_why": answer.why or f"{answer.model} proposed {answer.share}"}
 
 
 def _records(execution: Execution) -> list[SliceRecord]:

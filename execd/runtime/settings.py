@@ -29,6 +29,9 @@ Symbol = Annotated[str, Text(r"[A-Z0-9]{1,20}/[A-Z0-9]{1,20}", "BASE/QUOTE in ca
 Currency = Annotated[str, Text(r"[A-Z0-9]{1,20}", "a currency in capitals, such as USDT")]
 Host = Annotated[str, Text(r"[A-Za-z0-9.:-]{1,255}", "a host name or address, such as 127.0.0.1")]
 ModelName = Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "the name of a folder under models_dir, or curve")]
+ShadowName = Annotated[
+    str, Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "the name of a folder under models_dir, or curve, or none")
+]
 ExchangeName = Annotated[str, Text(r"[a-z0-9]{1,30}", "an exchange's name as ccxt spells it, such as binance")]
 Amount = Annotated[Decimal, Number(least="0", most="1000000000000", example="100000")]
 FeeBps = Annotated[Decimal, Number(least="-10", most="100", unit="bps", example="7.5")]
@@ -173,6 +176,9 @@ class Settings(File):
     model: ModelName = Field(
         default="vwap-1", description="The model of orders that name none; curve is the volume curve."
     )
+    shadow: ShadowName = Field(
+        default="none", description="A second model that proposes beside the trading one; recorded, never obeyed."
+    )
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="Where /metrics is served.")
     log: LogSettings = Field(default=LogSettings(), description="The log, on standard error.")
     timing: TimingSettings = Field(default=TimingSettings(), description="How often, and how long.")
@@ -304,6 +310,9 @@ class OrderFile(File):
         description="What becomes of a rest at the end: cross the spread inside the collar, or leave it.",
     )
     model: ModelName | None = Field(default=None, description="What proposes the slices; else the model of execd.yaml.")
+    shadow: ShadowName | None = Field(
+        default=None, description="What proposes beside it, recorded and never obeyed; else the shadow of execd.yaml."
+    )
     name: Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}", "up to 40 letters, digits, spaces and . _ -")] = (
         Field(default="order", description="A name for logs and reports.")
     )

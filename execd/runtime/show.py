@@ -84,6 +84,8 @@ def show(result: Report, console: Console) -> None:
         console.print(
             f"The model {found['model']['name']} did not decide: {found['model']['fallback']}", style="yellow"
         )
+    if found["shadow"] and found["shadow"]["refused"]:
+        console.print(f"The shadow {found['shadow']['name']} was refused: {found['shadow']['refused']}", style="yellow")
     if found["missing_trades"]:
         console.print(
             f"The benchmark is incomplete: {found['missing_trades']} public trades were not seen; "
@@ -118,6 +120,10 @@ def _account(result: Report, found: dict[str, Any]) -> Table:
         ("fees", fees),
         ("model", f"{found['model']['name']}, decided {found['model']['share']:.0%} of the slices"),
     ]
+    if shadow := found["shadow"]:
+        rows.append(("shadow", f"{shadow['name']}, proposed for {shadow['slices']} of {len(found['slices'])} slices"))
+        rows.append(("slippage of its allocation alone", _bps(shadow["allocation_slippage_bps"])))
+        rows.append(("slippage of the trading allocation alone", _bps(shadow["trading_allocation_slippage_bps"])))
     for row in rows:
         table.add_row(*row)
     return table
@@ -146,10 +152,22 @@ def _decisions(found: dict[str, Any]) -> Table:
     table.add_column("slice", justify="right", no_wrap=True)
     table.add_column("decided by", no_wrap=True)
     table.add_column("why")
+    if found["shadow"]:
+        table.add_column("share / shadow's")
     for row in found["slices"]:
         notes = "; ".join(f"{note} x{count}" if count > 1 else note for note, count in row["notes"].items())
-        table.add_row(str(row["slice"]), row["decided_by"], f"{row['why']}{'; ' if notes else ''}{notes}")
+        cells = [str(row["slice"]), row["decided_by"], f"{row['why']}{'; ' if notes else ''}{notes}"]
+        if found["shadow"]:
+            cells.append(_shares(row))
+        table.add_row(*cells)
     return table
+
+
+def _shares(row: dict[str, Any]) -> str:
+    """What the trading model and the shadow proposed for a slice, the reason where the shadow did not."""
+    own = "-" if row["share"] is None else f"{row['share']:.4f}"
+    shadow = row["shadow_why"] or "-" if row["shadow_share"] is None else f"{row['shadow_share']:.4f}"
+    return f"{own} / {shadow}"
 
 
 def _plot(result: Report, console: Console) -> None:

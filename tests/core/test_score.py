@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from execd.core.events import MarketObserved, OrderAccepted, OrderFilled
 from execd.core.execution import Execution
-from execd.core.grid import Lots, Side
+from execd.core.grid import Lots, Notional, Side
+from execd.core.ledger import SliceRecord
 from execd.core.orders import Fill, Liquidity
-from execd.core.score import Benchmark, Score, score
-from tests.core.build import START, a_child, a_fill, a_market, a_parent, a_submission, at
+from execd.core.score import Benchmark, Score, allocated, score
+from tests.core.build import START, a_bar, a_child, a_fill, a_market, a_parent, a_submission, at
 
 PRICES = st.integers(1, 10**7)
 QUANTITIES = st.integers(1, 10**6)
@@ -243,3 +244,82 @@ def test_what_was_counted_and_not_itemised_is_filled_but_has_no_price_yet() -> N
     result = score(execution)
 
     assert (result.filled, result.own.volume) == (9, 4)
+
+
+# --------------------------------------------------------------------------------------------- the allocation alone
+
+
+def decided(*slices: tuple[int, float | None, int], ended: str | None = "filled", **parent: Any) -> Execution:
+    """A parent of 1,000 lots in ten slices whose slices were decided so: number, share, lots filled before."""
+    execution = Execution(a_submission(a_parent(**parent)))
+    for number, share, before in slices:
+        record = SliceRecord(number, at(0), at(60), Lots(100 * (number + 1)), Lots(0), share, "m", "", Lots(before))
+        execution.ledger[number] = record
+    execution.ended_why = ended
+    return execution
+
+
+def traded(execution: Execution, *bars: tuple[int, int]) -> Execution:
+    """The market of the first slices: volume and average price of each."""
+    for number, (volume, price) in enumerate(bars):
+        bar = a_bar(60 * number, volume=Lots(volume), notional=Notional(volume * price))
+        if volume:
+            execution.bars[number] = bar
+    return execution
+
+
+def test_an_allocation_is_priced_at_each_slices_own_average() -> None:
+    """30 % at 100, half of the rest, 35 %, at 110 and the last 35 % at 120, against (100 + 110 + 120) / 3."""
+    execution = traded(decided((0, 0.1, 0), (1, 0.1, 0), (2, 0.1, 0)), (10, 100), (10, 110), (10, 120))
+
+    bps = allocated(execution, {0: 0.3, 1: 0.65, 2: 0.0})
+
+    assert bps == pytest.approx(1e4 * (0.3 * 100 + 0.35 * 110 + 0.35 * 120 - 110) / 110)
+    sell = traded(decided((0, None, 0), (1, None, 0), (2, None, 0), side=Side.SELL), (10, 100), (10, 110), (10, 120))
+    assert allocated(sell, {0: 0.3, 1: 0.65, 2: 0.0}) == pytest.approx(-1e4 * (0.5 / 110))
+
+
+def test_a_share_is_of_what_was_left_when_its_slice_was_decided() -> None:
+    """A fifth of the 500 that were left after 500 is a target of 600."""
+    execution = traded(decided((0, None, 0), (1, None, 500), (2, None, 500)), (10, 100), (10, 100), (10, 200))
+
+    bps = allocated(execution, {0: 0.5, 1: 0.2})
+
+    assert bps == pytest.approx(1e4 * (0.6 * 100 + 0.4 * 200 - Fraction(400, 3)) / Fraction(400, 3))
+
+
+def test_what_is_allocated_stays_allocated() -> None:
+    """A target under an earlier one is to wait, not to sell."""
+    execution = traded(decided((0, None, 0), (1, None, 0), (2, None, 0)), (10, 100), (10, 150), (10, 200))
+
+    assert allocated(execution, {0: 0.8, 1: 0.1}) == pytest.approx(1e4 * (0.8 * 100 + 0.2 * 200 - 150) / 150)
+
+
+@pytest.mark.parametrize("share", [{}, {0: float("nan")}, {0: -0.1}, {0: 7.0}])
+def test_where_no_share_is_sane_the_plan_stands(share: dict[int, float]) -> None:
+    execution = traded(decided((0, None, 0), (1, None, 0)), (10, 100), (10, 200))
+
+    assert allocated(execution, share) == pytest.approx(1e4 * (0.1 * 100 + 0.9 * 200 - 150) / 150)
+
+
+def test_a_slice_that_was_never_decided_waits_and_one_without_trades_has_the_price_before() -> None:
+    execution = traded(decided((0, None, 0), (3, None, 0)), (10, 100), (0, 0), (10, 400), (0, 0))
+
+    assert allocated(execution, {0: 0.5}) == pytest.approx(1e4 * (0.5 * 100 + 0.5 * 400 - 250) / 250)
+
+
+def test_before_the_first_trade_a_slice_costs_what_the_market_paid() -> None:
+    execution = traded(decided((0, None, 0), (1, None, 0)), (0, 0), (10, 400))
+
+    assert allocated(execution, {0: 0.5}) == 0.0
+
+
+def test_an_allocation_is_scored_only_when_it_can_be() -> None:
+    whole = ((0, None, 0), (1, None, 0))
+    canceled = traded(decided(*whole, ended="canceled by ann"), (10, 100), (10, 200))
+    canceled.canceled_by = "ann"
+
+    assert allocated(traded(decided(*whole, ended=None), (10, 100), (10, 200)), {}) is None, "it is not over"
+    assert allocated(canceled, {}) is None, "nobody knows what it would have done with the rest"
+    assert allocated(traded(decided(), (10, 100)), {}) is None, "nothing was decided"
+    assert allocated(decided(*whole), {}) is None, "nothing traded"

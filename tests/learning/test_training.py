@@ -20,12 +20,13 @@ from execd.learning.dataset import DataSet, Part
 from execd.learning.evaluation import BASELINES, evaluate, paired, render
 from execd.learning.examples import eager, examples, roll_out
 from execd.learning.progress import bars
+from execd.learning.ranges import measure
 from execd.learning.recipe import RecipeRefused
 from execd.learning.series import DataRefused
-from execd.learning.training import CHECKPOINT, train
-from execd.policies.features import TARGET
+from execd.learning.training import CHECKPOINT, add_ranges, train
+from execd.policies.features import NAMES, TARGET
 from execd.policies.learned import load
-from execd.policies.manifest import ModelRefused, sha256
+from execd.policies.manifest import ModelRefused, read, sha256
 from execd.policies.network import TargetNet
 from tests.learning import made_up
 
@@ -46,6 +47,47 @@ def test_the_same_recipe_gives_the_same_bytes(market: Path, trained: Path, tmp_p
     for each in facts:
         each.pop("commit")  # someone may commit between the two
     assert facts[0] == facts[1]
+
+
+def test_a_manifest_holds_where_its_training_rows_lay(trained: Path) -> None:
+    """Every feature has rising quantiles and shares that sum to 1; the clock's and the flags' are known by heart."""
+    ranges = read(trained).ranges
+
+    assert ranges.rows > 1000
+    assert all(list(row) == sorted(row) for row in ranges.quantiles)
+    assert [sum(row) for row in ranges.shares] == pytest.approx([1.0] * len(NAMES))
+    has_history = NAMES.index("has_history")
+    assert set(ranges.quantiles[has_history]) == {0.0, 1.0}
+    assert ranges.quantiles[NAMES.index("day_sin")][-1] == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_manifest_of_schema_1_is_completed_and_nothing_else_changes(
+    market: Path, trained: Path, tmp_path: Path
+) -> None:
+    """The ranges are those that training writes; weights and all other fields stay as they are."""
+    folder = tmp_path / "tiny"
+    shutil.copytree(trained, folder)
+    facts = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(
+        json.dumps({**{name: value for name, value in facts.items() if name != "ranges"}, "schema": 1})
+    )
+    with pytest.raises(ModelRefused, match="schema is 1; allowed is 2"):
+        load(folder)
+
+    add_ranges(folder, market)
+
+    assert json.loads((folder / "manifest.json").read_text()) == facts
+    assert (folder / "weights.safetensors").read_bytes() == (trained / "weights.safetensors").read_bytes()
+
+
+def test_a_bin_counts_the_rows_at_its_lower_edge() -> None:
+    """Values at a quantile belong to the bin above it, in training as in the guard."""
+    rows = torch.tensor([[float(i)] for i in range(10)])
+
+    found = measure(rows)
+
+    assert (found.rows, found.quantiles[0]) == (10, (0.0, 2.0, 4.0, 5.0, 7.0, 9.0))
+    assert found.shares[0] == (0.2, 0.2, 0.1, 0.2, 0.3)
 
 
 class Interrupted(Exception):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from execd.core.events import Bar
 from execd.core.grid import Lots, Notional, Ticks
-from execd.policies.features import NAMES, TARGET, features, golden_observations, observe, schema
+from execd.policies.features import NAMES, TARGET, features, golden_observations, observe, observe_many, schema
 from execd.policies.state import HISTORY, of
 from tests.policies.given import bars, observation, scaled
 
@@ -127,6 +127,12 @@ def test_one_row_at_a_time_gives_what_a_batch_gives() -> None:
     )
 
     assert features(batch) == pytest.approx(np.array([observe(each) for each in seen]), abs=1e-12)
+
+
+def test_many_observations_of_all_shapes_give_what_each_gives_alone() -> None:
+    seen = [observation(at, slices=n, history=h) for n in (6, 12) for at in (5, 0, 3) for h in (0, 40)]
+
+    assert observe_many(seen) == pytest.approx(np.array([observe(each) for each in seen]), abs=1e-12)
 
 
 def test_the_schema_names_the_same_features_in_every_process_and_the_golden_observations_differ() -> None:

@@ -18,9 +18,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from execd.core.commands import Observation
 from execd.core.grid import Lots
 from execd.learning.folder import golden
-from execd.policies import features
+from execd.policies import Proposal, features
 from execd.policies.learned import LearnedPolicy, ModelRefused, OutOfRange, load
 from execd.policies.network import TargetNet
 from tests.policies.given import observation
@@ -28,13 +29,26 @@ from tests.policies.given import observation
 SHIPPED = Path(__file__).resolve().parents[2] / "models"
 
 
+def wide() -> dict[str, Any]:
+    """Ranges that hold whatever a feature can be, each bin as usual as the others."""
+    quantiles = [[-5.0, -3.0, -1.0, 1.0, 3.0, 5.0]] * len(features.NAMES)
+    return {"rows": 100, "quantiles": quantiles, "shares": [[0.2] * 5] * len(features.NAMES)}
+
+
+def target(policy: LearnedPolicy, seen: Observation) -> float:
+    """The cumulative target that a proposal means."""
+    share = policy.propose(seen).share
+    return (seen.filled + share * (seen.quantity - seen.filled)) / seen.quantity
+
+
 def write(folder: Path, network: TargetNet) -> Path:
     """A folder with this network, trained for 60 s to 900 s in 10 to 30 slices."""
     folder.mkdir(exist_ok=True)
+    ranges = wide()
     save_file(network.state_dict(), folder / "weights.safetensors")
     recorded = golden(network)
     facts = {
-        "schema": 1,
+        "schema": 2,
         "name": "toy",
         "features": {"version": features.VERSION, "sha256": features.schema(), "names": features.NAMES},
         "weights": {"file": "weights.safetensors", "sha256": digest(folder), "hidden": [8]},
@@ -42,6 +56,7 @@ def write(folder: Path, network: TargetNet) -> Path:
             {"name": "short", "horizon_s": [60, 900], "interval_s": [5, 60], "slices": [10, 30], "windows": 1},
             {"name": "long", "horizon_s": [1800, 43200], "interval_s": [300, 3600], "slices": [6, 48], "windows": 1},
         ],
+        "ranges": ranges,
         "data_from": "2023-01-01",
         "data_until": "2024-01-01",
         "commit": "none",
@@ -89,12 +104,12 @@ def test_a_good_folder_loads_and_answers_as_its_network_does(folder: Path) -> No
     policy, seen = load(folder), observation(at=5, filled=4_000)
 
     row = torch.from_numpy(features.observe(seen)[None, :].astype(np.float32))
-    target = float(network()(row)[0].detach())
+    answer = float(network()(row)[0].detach())
     proposal = policy.propose(seen)
 
     assert proposal.model == policy.name == "toy"
-    assert policy.target(seen) == pytest.approx(target, abs=1e-6)
-    assert 4_000 + proposal.share * 21_000 == pytest.approx(max(4_000, target * 25_000), abs=0.1)
+    assert target(policy, seen) == pytest.approx(answer, abs=1e-6)
+    assert 4_000 + proposal.share * 21_000 == pytest.approx(max(4_000, answer * 25_000), abs=0.1)
 
 
 def test_a_network_of_zeros_is_the_curve_policy(tmp_path: Path) -> None:
@@ -103,7 +118,7 @@ def test_a_network_of_zeros_is_the_curve_policy(tmp_path: Path) -> None:
     for at in range(11):
         seen = observation(at)
 
-        assert policy.target(seen) == pytest.approx(features.observe(seen)[features.TARGET], abs=1e-6)
+        assert target(policy, seen) == pytest.approx(features.observe(seen)[features.TARGET], abs=1e-6)
 
 
 def test_a_target_below_what_is_filled_asks_for_nothing_and_the_last_slice_for_all(folder: Path) -> None:
@@ -138,8 +153,12 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
     ("no weights", lambda f: (f / "weights.safetensors").unlink(), r"weights.safetensors: absent"),
     ("no JSON", lambda f: (f / "manifest.json").write_text("{"), r"manifest.json: .*allowed is what models/README.md"),
     ("a list", lambda f: (f / "manifest.json").write_text("[]"), r"manifest.json: Expected `object`, got `array`"),
-    ("other manifest", lambda f: edit(f, lambda m: m.update(schema=2)), r"schema is 2; allowed is 1"),
-    ("no schema", lambda f: edit(f, lambda m: m.pop("schema")), r"schema is None; allowed is 1"),
+    ("other manifest", lambda f: edit(f, lambda m: m.update(schema=1)), r"schema is 1; allowed is 2"),
+    ("no schema", lambda f: edit(f, lambda m: m.pop("schema")), r"schema is None; allowed is 2"),
+    ("no ranges", lambda f: edit(f, lambda m: m.pop("ranges")), r"missing required field `ranges`"),
+    ("few ranges", lambda f: edit(f, lambda m: m["ranges"]["shares"].pop()), r"ranges.shares has not 34 rows of 5"),
+    ("short range", lambda f: edit(f, lambda m: m["ranges"]["quantiles"][3].pop()), r"quantiles has not 34 rows of 6"),
+    ("falling range", lambda f: edit(f, lambda m: m["ranges"]["quantiles"][3].reverse()), r"quantiles fall somewhere"),
     ("unknown key", lambda f: edit(f, lambda m: m.update(extra=1)), r"unknown field `extra`"),
     ("missing key", lambda f: edit(f, lambda m: m.pop("golden")), r"missing required field `golden`"),
     ("wrong type", lambda f: edit(f, lambda m: m.update(name=3)), r"Expected `str`, got `int` - at `\$.name`"),
@@ -246,7 +265,7 @@ def test_an_answer_that_is_not_finite_raises(folder: Path) -> None:
     broken = LearnedPolicy(policy.manifest, lambda rows: rows[:, 0] * math.nan)
 
     with pytest.raises(ValueError, match="answered nan"):
-        broken.target(observation(at=1))
+        broken.propose(observation(at=1))
 
 
 def test_no_bar_at_or_after_now_moves_an_answer(folder: Path) -> None:
@@ -254,7 +273,7 @@ def test_no_bar_at_or_after_now_moves_an_answer(folder: Path) -> None:
     for at in range(11):
         seen, later = observation(at), observation(min(11, at + 3))
 
-        assert policy.target(replace(seen, bars=later.bars)) == policy.target(seen)
+        assert target(policy, replace(seen, bars=later.bars)) == target(policy, seen)
 
 
 def test_a_parent_of_one_lot_is_no_error(folder: Path) -> None:
@@ -268,7 +287,7 @@ def test_every_shipped_model_loads_covers_the_demo_and_answers_sanely(path: Path
     assert policy.name == path.name
     assert (path / "weights.safetensors").stat().st_size < 2_000_000
     assert policy.covers(90_000_000_000, 12) is None
-    targets = [policy.target(observation(at, history=60)) for at in range(12)]
+    targets = [target(policy, observation(at, history=60)) for at in range(12)]
     assert all(0.0 <= target <= 1.0 for target in targets)
     assert targets[-1] == 1.0
     uniform = [(at + 1) / 12 for at in range(12)]
@@ -277,3 +296,45 @@ def test_every_shipped_model_loads_covers_the_demo_and_answers_sanely(path: Path
 
 def test_a_model_is_shipped() -> None:
     assert list(SHIPPED.glob("*/manifest.json"))
+
+
+# ------------------------------------------------------------------------------------------------- many parents at once
+
+
+def test_many_parents_get_what_each_would_have_got_alone(folder: Path) -> None:
+    """Windows of several shapes and slices, one out of range, one in its last slice: each its own answer, in order."""
+    policy = load(folder)
+    asked = [
+        observation(at, seed=seed, filled=100 * at, slices=n) for seed in range(3) for at in (0, 3, 7) for n in (12, 20)
+    ]
+    asked += [observation(at=3, slices=36, interval=100_000_000_000), observation(at=11)]
+
+    answers = policy.propose_many(asked)
+
+    for seen, answer in zip(asked[:-2], answers[:-2], strict=True):
+        alone = policy.propose(seen)
+        assert isinstance(answer, Proposal)
+        assert answer.share == pytest.approx(alone.share, abs=1e-6)
+        assert (answer.model, answer.inputs) == (alone.model, alone.inputs)
+    assert isinstance(answers[-2], OutOfRange)
+    assert answers[-1] == Proposal(1.0, "toy")
+    assert policy.propose_many([]) == []
+
+
+def test_inputs_unlike_those_of_training_raise_and_name_the_worst(folder: Path) -> None:
+    """Two features trained on a narrow range: the model does not answer, and says what it saw."""
+
+    def narrow(facts: dict[str, Any]) -> None:
+        for name, at in (("burst", 0.01), ("volatility", -0.5)):
+            facts["ranges"]["quantiles"][features.NAMES.index(name)] = [at + 0.001 * i for i in range(6)]
+
+    edit(folder, narrow)
+    policy = load(folder)
+
+    with pytest.raises(
+        OutOfRange, match=r"2 of 34 inputs are out of the training range, the worst (burst|volatility)"
+    ) as out:
+        policy.propose(observation(at=5))
+    assert out.value.inputs is not None
+    assert out.value.inputs.drift == pytest.approx(2 / 34)
+    assert policy.propose(observation(at=11)).share == 1.0, "the rest is the rest, whatever the market does"

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from execd.core.commands import Observation, ProposeSlice
 from execd.core.events import ProposalFailed, SliceProposed
@@ -40,7 +44,25 @@ class Broken:
 
 def a_question() -> ProposeSlice:
     """One of the observations that every model has a golden answer to."""
-    return ProposeSlice("P1", 3, golden_observations()[0], Nanos(0))
+    seen = golden_observations()[0]
+    return ProposeSlice("P1", 3, seen, Nanos(seen.now + SECOND))
+
+
+def weights(folder: Path, value: float) -> None:
+    """Put a number into the weights, and make the manifest's hash right again."""
+    path = folder / "weights.safetensors"
+    tensors = load_file(path)
+    tensors["linear"] = tensors["linear"].clone()
+    tensors["linear"][7] = value
+    save_file(tensors, path)
+    edit(folder, lambda manifest: manifest["weights"].update(sha256=sha256(path.read_bytes()).hexdigest()))
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a model folder's manifest."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_the_shipped_model_covers_the_demo_and_decides() -> None:
@@ -70,6 +92,11 @@ def test_outside_of_what_it_was_trained_for_the_curve_decides_and_says_so() -> N
         (lambda folder: (folder / "weights.safetensors").unlink(), "absent"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json"),
         (shutil.rmtree, "manifest.json"),
+        (lambda folder: weights(folder, math.nan), "holds NaN or infinity"),
+        (lambda folder: weights(folder, math.inf), "holds NaN or infinity"),
+        (lambda folder: weights(folder, 1e9), "golden target"),
+        (lambda folder: edit(folder, lambda manifest: manifest.update(schema=1)), "schema is 1; allowed is 2"),
+        (lambda folder: edit(folder, lambda manifest: manifest.pop("ranges")), "missing required field `ranges`"),
     ],
 )
 def test_a_model_that_is_not_what_its_manifest_says_does_not_decide(damage: object, words: str, tmp_path: Path) -> None:
@@ -128,3 +155,68 @@ def test_each_answer_is_timed() -> None:
 
     assert [model for model, _ in seen] == ["curve"]
     assert seen[0][1] >= 0
+
+
+# ------------------------------------------------------------------------------------------------------------ the guard
+
+
+def within(seconds: float) -> Callable[[], float]:
+    """A clock by which a question takes so long."""
+    moments = iter((100.0, 100.0 + seconds))
+    return lambda: next(moments)
+
+
+@pytest.mark.parametrize(("seconds", "late"), [(0.0, False), (0.999, False), (1.0, True), (3.0, True)])
+def test_an_answer_after_the_deadline_is_none(seconds: float, late: bool) -> None:
+    """By the clock of this process that nobody sets, whatever the answer would have been."""
+    answer = Advisor(CurvePolicy(), lambda _model, _seconds: None, monotonic=within(seconds)).answer(a_question())
+
+    assert isinstance(answer, ProposalFailed if late else SliceProposed)
+    if isinstance(answer, ProposalFailed):
+        assert answer.why == f"curve was late: {seconds:.3f} s of 1 s"
+
+
+def test_a_late_failure_is_told_by_its_own_reason() -> None:
+    """What it raised says more than that it took long."""
+    answer = Advisor(Broken(ValueError("odd")), lambda _model, _seconds: None, monotonic=within(9)).answer(a_question())
+
+    assert isinstance(answer, ProposalFailed)
+    assert answer.why == "broken: ValueError: odd"
+
+
+def test_inputs_unlike_training_make_the_curve_decide_with_the_worst_named(tmp_path: Path) -> None:
+    """The folder is sound, the market is not what it learned: a reason for the ledger, and gauges for the alert."""
+
+    def narrow(manifest: dict[str, Any]) -> None:
+        names = manifest["features"]["names"]
+        for name in ("day_sin", "day_cos"):
+            manifest["ranges"]["quantiles"][names.index(name)] = [2.0, 2.0, 2.0, 2.0, 2.0, 2.0]
+
+    shutil.copytree(MODELS / SHIPPED, tmp_path / SHIPPED)
+    edit(tmp_path / SHIPPED, narrow)
+    advice = engage(SHIPPED, tmp_path, DEMO, 15)
+    looked: list[tuple[str, float, float]] = []
+
+    advisor = Advisor(
+        advice.policy, lambda _model, _seconds: None, advice.ranges, lambda *seen: looked.append(seen), within(0.0)
+    )
+    answer = advisor.answer(a_question())
+
+    assert isinstance(answer, ProposalFailed)
+    assert "2 of 34 inputs are out of the training range, the worst day_cos: -0.793, trained on 2..2" in answer.why
+    ((model, drift, _),) = looked
+    assert (model, drift) == (SHIPPED, 2 / 34)
+
+
+def test_a_models_inputs_are_watched_and_a_curve_has_none() -> None:
+    """Drift and stability index of each question, growing with the parent."""
+    advice = engage(SHIPPED, MODELS, DEMO, 15)
+    looked: list[tuple[str, float, float]] = []
+    advisor = Advisor(advice.policy, lambda *_: None, advice.ranges, lambda *seen: looked.append(seen), lambda: 0.0)
+
+    for _ in range(3):
+        advisor.answer(a_question())
+    Advisor(CurvePolicy(), lambda *_: None, None, lambda *seen: looked.append(seen), lambda: 0.0).answer(a_question())
+
+    assert [drift for _, drift, _ in looked] == [0.0, 0.0, 0.0]
+    assert 0.0 < looked[0][2] < looked[1][2] < looked[2][2]

@@ -44,6 +44,7 @@ def test_an_order_is_filled_reported_and_reconciled(market: Exchange, state: Pat
     assert report["model"] == {"name": "curve", "sha256": "", "share": 0.0, "fallback": None}
     assert sum(row["filled"] for row in report["slices"]) == pytest.approx(0.2)
     (journal,) = (state / "done").glob("*.journal")
+    assert report["journal"] == str(journal)
     code, output, _ = execd("replay", journal, "--json", state=state)
     assert (code, report_of(output)["identical"]) == (0, True)
     code, output, _ = execd("report", journal, state=state)
@@ -98,6 +99,7 @@ def test_the_kill_switch_outlives_the_process_and_only_a_human_releases_it(
 
     assert execd("kill", "--reason", "drill", state=state)[0] == 0
     first.until("kill tripped", "drill")
+    assert "kill switch" in report_of(execd("status", "--json", state=state)[1])["held"]
     first.kill()
     second = Process("run", "-o", order, "--exchange", market.ready, state=state)
     second.until("the kill switch is latched")

@@ -246,7 +246,19 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 def test_names_and_help_keep_prometheus_rules() -> None:
     families = list(text_string_to_metric_families(Metrics().exposition().decode()))
-    units = ("_seconds", "_ratio", "_bps", "_total", "_info", "_active", "_orders", "_connected", "_quote", "_build")
+    units = (
+        "_seconds",
+        "_ratio",
+        "_bps",
+        "_total",
+        "_info",
+        "_active",
+        "_orders",
+        "_connected",
+        "_quote",
+        "_build",
+        "_psi",
+    )
     assert len(families) > 30
     for family in families:
         assert re.fullmatch(r"execd_[a-z_]+", family.name), family.name
@@ -379,6 +391,17 @@ def test_the_curve_in_the_models_place_shows() -> None:
     for event, active in steps:
         metrics(NOW, event, [])
         assert value(metrics, "execd_model_fallback_active", model="net-1") == active
+
+
+def test_a_models_inputs_show_from_the_start() -> None:
+    metrics = Metrics(model="net-1")
+    assert value(metrics, "execd_model_input_drift_ratio", model="net-1") == 0
+    assert value(metrics, "execd_model_input_psi", model="net-1") == 0
+
+    metrics.looked("net-1", 0.0625, 0.31)
+
+    assert value(metrics, "execd_model_input_drift_ratio", model="net-1") == 0.0625
+    assert value(metrics, "execd_model_input_psi", model="net-1") == 0.31
 
 
 def test_what_was_heard_of_the_market_shows() -> None:
