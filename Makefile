@@ -8,6 +8,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 # https://download.pytorch.org/whl/cpu has the CPU builds, and execd needs no more than that.
 TORCH_INDEX ?=
 ORDER ?= config/orders/demo.yaml
+# What `make backtest` works on, a file or a folder of market data, and further flags of `execd backtest`.
+TICKS ?= ../shared/data/ticks
+BACKTEST_FLAGS ?=
+# What `make evaluate` judges, on which market data, and further flags. What lies after 2025-07-01 is a closed hold-out.
+MODELS ?= models/vwap-1
+DATA ?= ../shared/data
+EVALUATE_FLAGS ?= --until 2025-07-01
 PYTEST_FLAGS ?= -n 2
 SEEDS ?= 2000
 FIRST ?= 0
@@ -23,12 +30,12 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check sim mutants crash format lock dashboard image clean
+.PHONY: help install demo backtest evaluate test check sim mutants crash format lock dashboard image bench-decision clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: PYTHON, TORCH_INDEX, ORDER, PYTEST_FLAGS, SEEDS, FIRST, IMAGE, BASE, IMAGE_FLAGS (told in the Makefile's head)."
+	@echo "  Variables: PYTHON, TORCH_INDEX, ORDER, TICKS, BACKTEST_FLAGS, MODELS, DATA, EVALUATE_FLAGS, PYTEST_FLAGS, SEEDS, FIRST, IMAGE, BASE, IMAGE_FLAGS (told in the Makefile's head)."
 
 install: $(STAMP) ## make .venv with every pinned package and execd itself
 	@echo "execd is in $(BIN)/execd"
@@ -49,6 +56,13 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: install ## work the demo order on the embedded practice exchange: no key, no internet
 	$(BIN)/execd run --parent-order $(ORDER)
+
+backtest: install ## work 1200 parents of 90 s through the core on recorded trades (TICKS=...)
+	$(BIN)/execd backtest --data $(TICKS) --parents 1200 $(BACKTEST_FLAGS)
+
+evaluate: install ## judge the shipped model beside every baseline: docs/evaluation.md's main table, about 10 minutes
+	@mkdir -p build
+	$(BIN)/execd evaluate $(MODELS) --data $(DATA)/bars/binance_perp_30m --html build/evaluation.html $(EVALUATE_FLAGS)
 
 test: install ## run every test
 	$(BIN)/pytest $(PYTEST_FLAGS)
@@ -94,6 +108,9 @@ image: ## build the container image with buildah or docker
 	else \
 		docker build --build-arg BASE=$(BASE) $(IMAGE_FLAGS) --tag $(IMAGE) . ; \
 	fi
+
+bench-decision: install ## measure how long a decision takes
+	$(BIN)/python benchmarks/decision.py
 
 clean: ## remove .venv, caches and build outputs (never state: journals are kept)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

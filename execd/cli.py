@@ -256,20 +256,95 @@ def train(
             teach(recipe, data, out, say)
 
 
-@app.command(epilog="Example: execd evaluate models/vwap-1 --data DIR")
+@app.command(epilog="Example: execd evaluate models/vwap-1 --data DIR/bars/binance_perp_30m --until 2025-07-01")
 def evaluate(
-    models: Annotated[list[Path], typer.Argument(help="Model folders.")],
-    data: Annotated[Path, typer.Option(help="The folder of market data (docs/evaluation.md).")],
+    data: Annotated[Path, typer.Option(help="A folder of bars, SYM.parquet each (models/README.md).")],
+    models: Annotated[list[Path] | None, typer.Argument(help="Model folders; none: the baselines alone.")] = None,
     *,
+    shapes: Annotated[str, typer.Option(help="Comma-separated; the first is the main one.")] = "12x1h",
+    assets: Annotated[str | None, typer.Option(help="Comma-separated file stems; all, if absent.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="Date; after the models' data, if absent.")] = None,
+    until: Annotated[str | None, typer.Option(help="Date; the end of the data, if absent.")] = None,
+    refit_months: Annotated[int, typer.Option(help="How often the baselines are fitted anew.")] = 1,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; as many as cores, if absent.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the tables and plots into this file.")] = None,
+    held_out: Annotated[bool, typer.Option("--held-out", help="Instead: by the first recipe's split.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Score models against the baselines on data that is later than what they learned from."""
+    """Score models beside every baseline, on data that is later than what they learned from."""
     with _one_message():
-        from execd.learning import evaluation, progress
+        from execd.learning import comparison, evaluation, page, progress, tables
 
+        names = tuple(models or ())
+        if held_out and not names:
+            raise typer.BadParameter("--held-out: has no model whose recipe says what was held out; name one")
+        if html is not None and not html.parent.is_dir():
+            raise typer.BadParameter(f"--html {html}: its folder is absent; allowed is a file in one that exists")
+        if held_out:
+            with progress.bars() as say:
+                judged = evaluation.evaluate(names, data, say)
+            sys.stdout.write((_json(judged) if json else evaluation.render(judged)) + "\n")
+            return
+        question = comparison.Question(
+            models=names,
+            folder=data,
+            shapes=tuple(comparison.layout(text) for text in shapes.split(",")),
+            assets=None if assets is None else tuple(word.strip() for word in assets.split(",")),
+            first=first,
+            until=until,
+            months=refit_months,
+            jobs=jobs or os.cpu_count() or 1,
+        )
         with progress.bars() as say:
-            found = evaluation.evaluate(models, data, say)
-        sys.stdout.write(_json(found) if json else evaluation.render(found))
+            found = comparison.compare(question, say)
+        if html is not None:
+            html.write_text(page.page(found), encoding="utf-8")
+        if json:
+            sys.stdout.write(_json(found) + "\n")
+        else:
+            tables.show(found)
+
+
+@app.command(epilog="Example: execd backtest --data DIR --duration 90s --slices 15 --parents 2000 --json")
+def backtest(
+    data: Annotated[Path, typer.Option(help="A file of bars or of trades, or a folder of them (docs/backtest.md).")],
+    config: ConfigOption = CONFIG,
+    *,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Whom to compare, once for each: a model's name, curve or twap. [default: all of these]"),
+    ] = None,
+    duration: Annotated[str, typer.Option(help="The length of a parent, such as 90s or 4h.")] = "90s",
+    slices: Annotated[int, typer.Option(help="Into how many slices it is cut.")] = 15,
+    quantity_share: Annotated[str, typer.Option(help="Its size, of the market's volume in its window.")] = "1%",
+    parents: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many are worked.")] = 1000,
+    spread: Annotated[str, typer.Option(help="Bps between bid and ask where no quotes were recorded.")] = "1",
+    seed: Annotated[int, typer.Option(min=0, help="The seed of starts and sides.")] = 7,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 2,
+    json: JsonOption = False,
+) -> None:
+    """Work many parents through the real core on the past, with the fills of mode paper, and say what is achieved."""
+    with _one_message():
+        from execd.learning import progress
+        from execd.runtime import backtest as backtesting
+        from execd.runtime import backtest_report
+        from execd.runtime.settings import RiskFile, Settings, load
+
+        settings = load(config, Settings)
+        job = backtesting.Job(
+            settings=settings,
+            risk=load(settings.risk_file, RiskFile),
+            data=data,
+            models=tuple(model or dict.fromkeys((settings.model, "curve", "twap"))),
+            shape=backtesting.shape(duration, slices, quantity_share),
+            parents=parents,
+            seed=seed,
+            workers=workers,
+            spread_bps=backtesting.spread(spread),
+        )
+        with progress.bars() as say:
+            found = backtesting.backtest(job, say)
+        sys.stdout.write(_json(found) if json else backtest_report.render(found))
         sys.stdout.write("\n")
 
 
@@ -389,6 +464,7 @@ EXPECTED = (
     ("execd.runtime.admission", "AdmissionRefused", BAD_INPUT),
     ("execd.runtime.launch", "InterlockError", INTERLOCK),
     ("execd.runtime.practice", "PracticeError", BAD_INPUT),
+    ("execd.runtime.backtest_market", "BacktestRefused", BAD_INPUT),
     ("execd.runtime.daemon", "UnsafeError", HUMAN),
     ("execd.runtime.journal_file", "JournalError", HUMAN),
     ("execd.runtime.codec", "JournalError", HUMAN),
