@@ -465,7 +465,7 @@ EXPECTED = (
     ("execd.runtime.launch", "InterlockError", INTERLOCK),
     ("execd.runtime.practice", "PracticeError", BAD_INPUT),
     ("execd.runtime.backtest_market", "BacktestRefused", BAD_INPUT),
-    ("execd.runtime.daemon", "UnsafeError", HUMAN),
+    ("execd.runtime.session", "UnsafeError", HUMAN),
     ("execd.runtime.journal_file", "JournalError", HUMAN),
     ("execd.runtime.codec", "JournalError", HUMAN),
     ("execd.runtime.latch", "LatchError", HUMAN),

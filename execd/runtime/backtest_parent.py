@@ -22,7 +22,7 @@ from execd.runtime.admission import AdmissionRefused, admit, window
 from execd.runtime.advisor import Advice, Advisor, engage
 from execd.runtime.backtest_market import BacktestRefused, Market, history, prints, touch_at
 from execd.runtime.backtest_run import TAIL, Terms, Worked, work
-from execd.runtime.daemon import HISTORY_BARS
+from execd.runtime.session import HISTORY_BARS
 from execd.runtime.settings import OrderFile, RiskFile, Settings
 
 TWAP = "twap"

@@ -40,9 +40,10 @@ from execd.core.events import (
     Woken,
 )
 from execd.core.execution import Execution
-from execd.core.grid import BPS, MINUTE, SECOND, Lots, Nanos, Ticks
+from execd.core.grid import MINUTE, SECOND, Lots, Nanos, Ticks
 from execd.runtime.advisor import Advisor
 from execd.runtime.sequencer import Log, Sequencer
+from execd.runtime.session import fuse_of
 from execd.venues.fuse import Fuse
 from execd.venues.paper_book import PaperBook
 
@@ -177,19 +178,9 @@ class _Run:
 
     def _armed(self, quote: QuoteChanged) -> Fuse:
         """The last check before the wire, as the daemon makes it."""
-        parent, limits = self._submitted.parent, self._submitted.limits
-        reference = (quote.bid + quote.ask) // 2
-        band = limits.period_collar_bps + limits.collar_bps + limits.rest_bps
-        return Fuse(
-            parent.id,
-            parent.side,
-            parent.quantity,
-            lowest=Ticks(max(1, reference * (BPS - band) // BPS)),
-            highest=Ticks(reference * (BPS + band) // BPS + 1),
-            per_second=limits.messages_per_second + limits.message_burst,
-            per_minute=60 * limits.messages_per_second + limits.message_burst,
-            killed=lambda: False,
-            processing=self._submitted.validity,
+        submitted, reference = self._submitted, Ticks((quote.bid + quote.ask) // 2)
+        return fuse_of(
+            submitted.parent, submitted.limits, reference, killed=lambda: False, processing=submitted.validity
         )
 
     # ------------------------------------------------------------------------------------------------ virtual time

@@ -10,52 +10,38 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import execd
-from execd.core import doubt
 from execd.core.commands import Command, FinishParent
-from execd.core.desk import Desk
-from execd.core.events import DrainBegun, Event, OrderFilled, ParentSubmitted, QuoteChanged, Recovered, Woken
+from execd.core.events import DrainBegun, Event, OrderFilled, ParentSubmitted, Recovered, Woken
 from execd.core.execution import Execution, Phase
-from execd.core.grid import BPS, Instrument, Nanos, Ticks
+from execd.core.grid import Nanos
 from execd.runtime import files, launch, practice, watch
-from execd.runtime.admission import admit, window
-from execd.runtime.advisor import Advice, Advisor, engage
+from execd.runtime.advisor import Advice, Advisor
 from execd.runtime.clock import Clock
 from execd.runtime.control import Control
 from execd.runtime.door import Door, PortTakenError
 from execd.runtime.hands import Hands
-from execd.runtime.journal import Journal, JournalFailed
-from execd.runtime.latch import Latch
+from execd.runtime.journal import JournalFailed
 from execd.runtime.launch import Job, Opened
 from execd.runtime.metrics import Metrics
 from execd.runtime.reconcile import Verdict, compare
-from execd.runtime.replay import replay, restore_trackers
 from execd.runtime.report import ModelUse, Report, as_dict, report
 from execd.runtime.sequencer import Sequencer
+from execd.runtime.session import Session, UnsafeError, arm, begin, resume
 from execd.runtime.settings import LogFormat, Mode
-from execd.runtime.shadow import Shadow, engage_shadow
+from execd.runtime.shadow import Shadow
 from execd.runtime.show import KILLED
 from execd.runtime.tape import Tape
 from execd.runtime.telemetry import FactLog, configure
 from execd.venues import Venue
-from execd.venues.fuse import Fuse
-
-HISTORY_BARS = 48
-"""Bars before the start that a policy is shown."""
-
-MILLISECOND = 1_000_000
 
 JOURNAL_FAILED = 70
 """Exit code of a process whose journal could not be written."""
-
-
-class UnsafeError(Exception):
-    """The state that was found cannot be traded on; a human is needed.  One clear sentence.  Exit code 5."""
 
 
 class Screen(Protocol):
@@ -88,9 +74,9 @@ async def run(job: Job, screen: Screen) -> Result:
     launch.interlocks(job)
     clock = Clock()
     place = files.place(job)
-    resume = files.resumable(job, place, screen.say)
+    held_by = files.resumable(job, place, screen.say)
     async with AsyncExitStack() as stack:
-        opened = await launch.open_exchange(job, clock, resume)
+        opened = await launch.open_exchange(job, clock, held_by)
         stack.push_async_callback(opened.venue.close)
         _log_to_stderr(job, opened.secrets)
         for warning in opened.warnings:
@@ -98,10 +84,10 @@ async def run(job: Job, screen: Screen) -> Result:
         instrument = await opened.venue.open(job.order.symbol)
         account = await opened.venue.account()
         await launch.follow_clock(opened.venue, clock)
-        if not place.journal.exists():
-            session = await _begin(job, place, opened, instrument, account, clock, screen)
+        if place.journal.exists():
+            session = await resume(job, place, opened, account, clock, screen.say)
         else:
-            session = await _resume(job, place, opened, account, clock, screen)
+            session = await _begin(opened, begin(job, place, opened, instrument, account, clock, screen.say))
         stack.callback(session.journal.close)
         worker = _Worker(job, session, opened, clock, screen)
         result = await worker.work()
@@ -113,105 +99,20 @@ async def run(job: Job, screen: Screen) -> Result:
     return Result(replace(result.report, journal=str(done)), drained=False)
 
 
-@dataclass(slots=True)
-class _Session:
-    """What a start, fresh or not, hands to the worker.
-
-    `first` is the fact that begins this life, `reference` the price around which the fuse lets orders pass; `shadow` is
-    None where none is asked for.
-    """
-
-    journal: Journal
-    desk: Desk
-    advice: Advice
-    shadow: Advice | None
-    latch: Latch
-    first: ParentSubmitted | Recovered
-    reference: Ticks
-
-
-async def _begin(
-    job: Job,
-    place: files.Place,
-    opened: Opened,
-    instrument: Instrument,
-    account: str,
-    clock: Clock,
-    screen: Screen,
-) -> _Session:
-    """Admit a new parent and make its journal."""
-    # A whole millisecond: real venues stamp their prints with no more, and a window's edge must not fall between.
-    venue, now = opened.venue, Nanos(-(-clock() // MILLISECOND) * MILLISECOND)
-    when = window(job.order, now)
-    quote = await venue.quote(job.order.symbol)
-    advice, shadow = _engage(job, Nanos(when.end - when.start), when.slices)
-    curve = files.curve(when)
-    admission = admit(job.order, instrument, quote.bid, quote.ask, job.risk, now=now, curve=curve)
-    for warning in admission.warnings:
-        screen.say(warning)
-    parent = admission.parent
-    interval = Nanos((parent.end - parent.start) // parent.slices)
-    history = await venue.bars(job.order.symbol, interval, HISTORY_BARS, parent.start)
-    submitted = ParentSubmitted(
-        parent=parent,
-        limits=admission.limits,
-        validity=venue.caps.request_validity,
-        own_prints=venue.caps.own_prints,
-        contiguous=venue.caps.contiguous_trade_ids,
-        curve=admission.curve,
-        history=tuple(history),
-        proposal_within=job.settings.timing.proposal_deadline,
-    )
-    header = files.header(job, parent.id, account, now, advice.sha256)
-    journal = Journal.open(place.journal, header=header, create=True)
-    journal.start(now, Nanos(0), header)
-    return _Session(journal, Desk(), advice, shadow, Latch.of_all(job.settings.state_dir), submitted, _mid(quote))
-
-
-async def _resume(job: Job, place: files.Place, opened: Opened, account: str, clock: Clock, screen: Screen) -> _Session:
-    """Bring a parent back from its journal, and prove that the journal still means the same."""
-    stored = Journal.peek(place.journal)
-    header = files.header(job, stored.parent, account, stored.created, stored.model_sha256)
-    journal = Journal.open(place.journal, header=header, create=False)
+async def _begin(opened: Opened, beginning: Awaitable[Session]) -> Session:
+    """Begin; an exchange that we started for an order that is refused leaves again."""
     try:
-        result = replay(journal.rows())
-        if result.differences:
-            first = result.differences[0].row
-            raise UnsafeError(
-                f"{place.journal}: {len(result.differences)} decisions do not repeat, the first in row {first.seq}: "
-                f"the journal was written by another version ({stored.code}); finish it with that one"
-            )
-        clock.not_before(result.last)
-        restore_trackers(result.desk)
-        if not result.desk.executions:
-            raise UnsafeError(f"{place.journal}: holds no parent; nothing was sent. Start over with --fresh")
-        execution = next(iter(result.desk.executions.values()))
-        parent, arrival2 = execution.parent, execution.arrival2
-        reference = _mid(await opened.venue.quote(job.order.symbol)) if arrival2 is None else Ticks(arrival2 // 2)
-        advice, shadow = _engage(job, Nanos(parent.end - parent.start), parent.slices)
-        journal.start(clock(), Nanos(0), files.header(job, stored.parent, account, clock(), advice.sha256))
+        return await beginning
     except BaseException:
-        journal.close()
+        if opened.own and opened.practice is not None:
+            practice.stop(opened.practice)
         raise
-    if opened.paper is not None:
-        opened.paper.remember(job.order.symbol, execution.blotter.fills)
-    screen.say(f"resuming {parent.id} from {place.journal.name} ({result.rows} rows)")
-    return _Session(journal, result.desk, advice, shadow, Latch.of_all(job.settings.state_dir), Recovered(), reference)
-
-
-def _engage(job: Job, duration: Nanos, slices: int) -> tuple[Advice, Advice | None]:
-    """The policy that decides, and the one that watches, if any."""
-    folder = job.settings.models_dir
-    return (
-        engage(job.order.model or job.settings.model, folder, duration, slices),
-        engage_shadow(job.order.shadow or job.settings.shadow, folder, duration, slices),
-    )
 
 
 class _Worker:
     """One life of the process on one parent."""
 
-    def __init__(self, job: Job, session: _Session, opened: Opened, clock: Clock, screen: Screen) -> None:
+    def __init__(self, job: Job, session: Session, opened: Opened, clock: Clock, screen: Screen) -> None:
         self._job, self._session, self._opened = job, session, opened
         self._clock, self._screen = clock, screen
         self._venue: Venue = opened.venue
@@ -282,10 +183,10 @@ class _Worker:
         """Give the venue its fuse, tell the desk of this life, and of a latch that is set."""
         session = self._session
         if isinstance(session.first, Recovered):
-            self._venue.arm(_fuse(session, self._venue))
+            arm(session, self._venue)
         sequencer.turn(session.first)
         if isinstance(session.first, ParentSubmitted):
-            self._venue.arm(_fuse(session, self._venue))
+            arm(session, self._venue)
 
     def _tasks(self, sequencer: Sequencer, tape: Tape) -> Iterator[Any]:
         session, timing, execution = self._session, self._job.settings.timing, self._execution
@@ -416,38 +317,6 @@ def _log_to_stderr(job: Job, secrets: tuple[str, ...]) -> None:
 
 def _use(advice: Advice) -> ModelUse:
     return ModelUse(advice.asked, advice.sha256, advice.fallback)
-
-
-def _mid(quote: QuoteChanged) -> Ticks:
-    return Ticks((quote.bid + quote.ask) // 2)
-
-
-def _fuse(session: _Session, venue: Venue) -> Fuse:
-    """The last check at the wire, with what earlier lives have sent."""
-    execution = next(iter(session.desk.executions.values()))
-    parent, limits, reference = execution.parent, execution.limits, session.reference
-    band = limits.period_collar_bps + limits.collar_bps + limits.rest_bps
-    lowest, highest = Ticks(max(1, reference * (BPS - band) // BPS)), Ticks(reference * (BPS + band) // BPS + 1)
-    fuse = Fuse(
-        parent.id,
-        parent.side,
-        parent.quantity,
-        lowest=lowest,
-        highest=highest,
-        per_second=limits.messages_per_second + limits.message_burst,
-        per_minute=60 * limits.messages_per_second + limits.message_burst,
-        killed=lambda: session.latch.tripped,
-        processing=venue.caps.request_validity,
-    )
-    for order in execution.blotter.orders.values():
-        fuse.adopt(
-            order.client_id,
-            order.quantity,
-            order.filled,
-            valid_until=Nanos(order.sent_at + doubt.SEND_WITHIN),
-            closed=not order.alive,
-        )
-    return fuse
 
 
 def _die(failure: JournalFailed) -> None:

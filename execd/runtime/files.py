@@ -53,7 +53,8 @@ def place(job: Job) -> Place:
 def resumable(job: Job, where: Place, say: Callable[[str], None]) -> Practice | None:
     """Look at an unfinished journal before anything starts; return the practice exchange that must be used again.
 
-    With --fresh the journal is put away.  So is one whose embedded practice exchange is gone, its orders with it.
+    With --fresh the journal is put away.  So is one without a fact, and one whose embedded practice exchange is gone,
+    its orders with it.
 
     Raises:
         JournalError: there is one, and it is of another order file or cannot be read.
@@ -62,6 +63,9 @@ def resumable(job: Job, where: Place, say: Callable[[str], None]) -> Practice | 
         return None
     if job.fresh:
         _put_away(where, where.abandoned, "fresh")
+        return None
+    if Journal.holds_nothing(where.journal):
+        _put_away(where, where.abandoned, "empty")
         return None
     stored = Journal.peek(where.journal)
     if stored.order_sha256 != job.order.sha256:

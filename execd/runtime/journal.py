@@ -112,6 +112,24 @@ class Journal:
                 connection.close()
 
     @classmethod
+    def holds_nothing(cls, path: Path) -> bool:
+        """Whether no fact was ever recorded: its process died before the first, so nothing was sent.
+
+        Raises:
+            JournalError: it is no journal, or cannot be read.
+        """
+        with journal_file.saying(path):
+            connection = journal_file.connect(path, write=False)
+            try:
+                if journal_file.is_empty(connection):
+                    return True
+                journal_file.read_header(connection, path)
+                facts: int = connection.execute("SELECT count(*) FROM facts").get
+                return facts == 0
+            finally:
+                connection.close()
+
+    @classmethod
     def read(cls, path: Path) -> tuple[journal_file.Contents, Iterator[Row]]:
         """Check a journal and return what it holds, with its rows; also while another process writes it.
 

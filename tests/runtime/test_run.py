@@ -194,6 +194,22 @@ def test_an_order_file_that_was_changed_does_not_resume_another_parent(
     assert "Traceback" not in said
 
 
+def test_a_journal_without_a_fact_is_put_away_and_the_order_begins_anew(
+    market: Exchange, state: Path, tmp_path: Path
+) -> None:
+    """Killed before the first row was durable, nothing was sent: the same command simply works."""
+    order = write_order(tmp_path)
+    active = state / "active" / "practice-test.journal"
+    active.parent.mkdir(parents=True)
+    active.touch()
+
+    code, output, said = execd("run", "-o", order, "--exchange", market.ready, "--json", state=state)
+
+    assert code == 0, said
+    assert report_of(output)["reconciled"]
+    assert [path.name for path in (state / "abandoned").iterdir()] == ["practice-test-empty.journal"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -1,0 +1,191 @@
+"""How a life of the process begins: a new parent admitted, or an unfinished one brought back from its journal.
+
+Promise: both ends in the same thing, a desk, a journal and the fact that begins this life; a journal that no longer
+means what it meant is refused before anything is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from execd.core import doubt
+from execd.core.desk import Desk
+from execd.core.events import ParentSubmitted, QuoteChanged, Recovered
+from execd.core.execution import Execution
+from execd.core.grid import BPS, Instrument, Nanos, Ticks
+from execd.core.limits import RiskLimits
+from execd.core.orders import ParentOrder
+from execd.runtime import files
+from execd.runtime.admission import admit, window
+from execd.runtime.advisor import Advice, engage
+from execd.runtime.clock import Clock
+from execd.runtime.journal import Journal
+from execd.runtime.latch import Latch
+from execd.runtime.launch import Job, Opened
+from execd.runtime.replay import replay, restore_trackers
+from execd.runtime.shadow import engage_shadow
+from execd.venues import Venue
+from execd.venues.fuse import Fuse
+
+HISTORY_BARS = 48
+"""Bars before the start that a policy is shown."""
+
+MILLISECOND = 1_000_000
+
+
+class UnsafeError(Exception):
+    """The state that was found cannot be traded on; a human is needed.  One clear sentence.  Exit code 5."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What a start, fresh or not, hands to the worker.
+
+    `first` is the fact that begins this life, `reference` the price around which the fuse lets orders pass; `shadow` is
+    None where none is asked for.
+    """
+
+    journal: Journal
+    desk: Desk
+    advice: Advice
+    shadow: Advice | None
+    latch: Latch
+    first: ParentSubmitted | Recovered
+    reference: Ticks
+
+
+async def begin(
+    job: Job,
+    place: files.Place,
+    opened: Opened,
+    instrument: Instrument,
+    account: str,
+    clock: Clock,
+    say: Callable[[str], None],
+) -> Session:
+    """Admit a new parent and make its journal.
+
+    Raises:
+        AdmissionRefused, JournalError, VenueError: one clear sentence; nothing was sent.
+    """
+    # A whole millisecond: real venues stamp their prints with no more, and a window's edge must not fall between.
+    venue, now = opened.venue, Nanos(-(-clock() // MILLISECOND) * MILLISECOND)
+    when = window(job.order, now)
+    quote = await venue.quote(job.order.symbol)
+    advice, shadow = _engage(job, Nanos(when.end - when.start), when.slices)
+    curve = files.curve(when)
+    admission = admit(job.order, instrument, quote.bid, quote.ask, job.risk, now=now, curve=curve)
+    for warning in admission.warnings:
+        say(warning)
+    parent = admission.parent
+    interval = Nanos((parent.end - parent.start) // parent.slices)
+    history = await venue.bars(job.order.symbol, interval, HISTORY_BARS, parent.start)
+    submitted = ParentSubmitted(
+        parent=parent,
+        limits=admission.limits,
+        validity=venue.caps.request_validity,
+        own_prints=venue.caps.own_prints,
+        contiguous=venue.caps.contiguous_trade_ids,
+        curve=admission.curve,
+        history=tuple(history),
+        proposal_within=job.settings.timing.proposal_deadline,
+    )
+    header = files.header(job, parent.id, account, now, advice.sha256)
+    journal = Journal.open(place.journal, header=header, create=True)
+    journal.start(now, Nanos(0), header)
+    return Session(journal, Desk(), advice, shadow, Latch.of_all(job.settings.state_dir), submitted, _mid(quote))
+
+
+async def resume(
+    job: Job, place: files.Place, opened: Opened, account: str, clock: Clock, say: Callable[[str], None]
+) -> Session:
+    """Bring a parent back from its journal, and prove that the journal still means the same.
+
+    Raises:
+        UnsafeError: it does not.
+        JournalError, VenueError: one clear sentence.
+    """
+    stored = Journal.peek(place.journal)
+    header = files.header(job, stored.parent, account, stored.created, stored.model_sha256)
+    journal = Journal.open(place.journal, header=header, create=False)
+    try:
+        result = replay(journal.rows())
+        if result.differences:
+            first = result.differences[0].row
+            raise UnsafeError(
+                f"{place.journal}: {len(result.differences)} decisions do not repeat, the first in row {first.seq}: "
+                f"the journal was written by another version ({stored.code}); finish it with that one"
+            )
+        clock.not_before(result.last)
+        restore_trackers(result.desk)
+        if not result.desk.executions:
+            raise UnsafeError(f"{place.journal}: holds no parent; nothing was sent. Start over with --fresh")
+        execution = next(iter(result.desk.executions.values()))
+        parent, arrival2 = execution.parent, execution.arrival2
+        reference = _mid(await opened.venue.quote(job.order.symbol)) if arrival2 is None else Ticks(arrival2 // 2)
+        advice, shadow = _engage(job, Nanos(parent.end - parent.start), parent.slices)
+        journal.start(clock(), Nanos(0), files.header(job, stored.parent, account, clock(), advice.sha256))
+    except BaseException:
+        journal.close()
+        raise
+    if opened.paper is not None:
+        opened.paper.remember(job.order.symbol, execution.blotter.fills)
+    say(f"resuming {parent.id} from {place.journal.name} ({result.rows} rows)")
+    return Session(journal, result.desk, advice, shadow, Latch.of_all(job.settings.state_dir), Recovered(), reference)
+
+
+def _engage(job: Job, duration: Nanos, slices: int) -> tuple[Advice, Advice | None]:
+    """The policy that decides, and the one that watches, if any."""
+    folder = job.settings.models_dir
+    return (
+        engage(job.order.model or job.settings.model, folder, duration, slices),
+        engage_shadow(job.order.shadow or job.settings.shadow, folder, duration, slices),
+    )
+
+
+def arm(session: Session, venue: Venue) -> None:
+    """Give the venue its fuse, with what earlier lives have sent."""
+    execution: Execution = next(iter(session.desk.executions.values()))
+    fuse = fuse_of(
+        execution.parent,
+        execution.limits,
+        session.reference,
+        killed=lambda: session.latch.tripped,
+        processing=venue.caps.request_validity,
+    )
+    for order in execution.blotter.orders.values():
+        fuse.adopt(
+            order.client_id,
+            order.quantity,
+            order.filled,
+            valid_until=Nanos(order.sent_at + doubt.SEND_WITHIN),
+            closed=not order.alive,
+        )
+    venue.arm(fuse)
+
+
+def fuse_of(
+    parent: ParentOrder, limits: RiskLimits, reference: Ticks, *, killed: Callable[[], bool], processing: Nanos
+) -> Fuse:
+    """The last check at the wire for a parent.
+
+    Orders pass around a reference price (in ticks), as far as the period's collar, the order's and the resting
+    distance together could ever let one go.
+    """
+    band = limits.period_collar_bps + limits.collar_bps + limits.rest_bps
+    return Fuse(
+        parent.id,
+        parent.side,
+        parent.quantity,
+        lowest=Ticks(max(1, reference * (BPS - band) // BPS)),
+        highest=Ticks(reference * (BPS + band) // BPS + 1),
+        per_second=limits.messages_per_second + limits.message_burst,
+        per_minute=60 * limits.messages_per_second + limits.message_burst,
+        killed=killed,
+        processing=processing,
+    )
+
+
+def _mid(quote: QuoteChanged) -> Ticks:
+    return Ticks((quote.bid + quote.ask) // 2)
