@@ -11,6 +11,7 @@ Promise: one order file and mode has at most one unfinished journal, so that the
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from execd.policies.curve import expected_curve
 from execd.runtime import practice
 from execd.runtime.admission import Window
 from execd.runtime.control import SUFFIX
-from execd.runtime.journal import Header, Journal, JournalError
+from execd.runtime.journal import Header, Journal, JournalError, hold
 from execd.runtime.launch import Job
 from execd.runtime.practice import Practice
 from execd.runtime.settings import Mode
@@ -57,7 +58,7 @@ def resumable(job: Job, where: Place, say: Callable[[str], None]) -> Practice | 
     its orders with it.
 
     Raises:
-        JournalError: there is one, and it is of another order file or cannot be read.
+        JournalError: there is one, and it is of another order file, cannot be read, or is being worked on.
     """
     if not where.journal.exists():
         return None
@@ -89,6 +90,15 @@ def archive(where: Place, parent: str) -> Path:
 
 
 def _put_away(where: Place, folder: Path, label: str) -> Path:
+    """Move a journal that nobody works on.  Raises JournalError where somebody does."""
+    held = hold(where.journal)
+    try:
+        return _move(where, folder, label)
+    finally:
+        os.close(held)
+
+
+def _move(where: Place, folder: Path, label: str) -> Path:
     base = f"{where.journal.stem}-{label}"
     target = folder / f"{base}{JOURNAL}"
     number = 1

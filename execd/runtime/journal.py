@@ -89,7 +89,7 @@ class Journal:
         with journal_file.saying(path):
             if not create and not path.exists():
                 raise JournalError(f"{path}: there is no journal")
-            lock = _lock(path)
+            lock = hold(path)
             try:
                 connection = journal_file.connect(path, write=True)
                 try:
@@ -284,8 +284,12 @@ class Journal:
         return failed
 
 
-def _lock(path: Path) -> int:
-    """Take the lock that makes this process the journal's only writer."""
+def hold(path: Path) -> int:
+    """Take the lock that makes this process the journal's only writer; returns the handle that holds it.
+
+    Raises:
+        JournalError: another process has it.
+    """
     lock = path.with_name(path.name + ".lock")
     handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

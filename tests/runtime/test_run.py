@@ -194,6 +194,22 @@ def test_an_order_file_that_was_changed_does_not_resume_another_parent(
     assert "Traceback" not in said
 
 
+def test_a_parent_that_is_being_worked_on_cannot_be_given_up_under_its_daemon(
+    market: Exchange, state: Path, tmp_path: Path
+) -> None:
+    """--fresh beside a running daemon is refused, and the journal stays where the daemon has it."""
+    order = write_order(tmp_path, duration="60s", slices=10)
+    first = Process("run", "-o", order, "--exchange", market.ready, state=state)
+    first.until("submit order")
+
+    code, _, said = execd("run", "-o", order, "--exchange", market.ready, "--fresh", state=state)
+
+    assert code == 5
+    assert "another execd is working on this journal" in said
+    assert (state / "active" / "practice-test.journal").exists()
+    first.kill()
+
+
 def test_a_journal_without_a_fact_is_put_away_and_the_order_begins_anew(
     market: Exchange, state: Path, tmp_path: Path
 ) -> None:
