@@ -20,7 +20,7 @@ import typer
 if TYPE_CHECKING:
     from execd.runtime.launch import Job
 
-DONE, UNEXPECTED, USAGE, UNFILLED, INTERLOCK, HUMAN, BAD_INPUT = 0, 1, 2, 3, 4, 5, 78
+DONE, UNEXPECTED, UNFILLED, INTERLOCK, HUMAN, BAD_INPUT = 0, 1, 3, 4, 5, 78
 
 EPILOG = (
     "Exit codes: 0 done or drained; 1 unexpected; 2 usage; 3 the parent ended unfilled; 4 a safety interlock refused; "

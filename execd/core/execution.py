@@ -107,7 +107,7 @@ class Execution:
         self.canceled_by: str | None = None
         self.draining: str | None = None
         self.halted: str | None = None
-        self.streams_down: dict[Channel, str] = {Channel.MARKET: "not up yet", Channel.ACCOUNT: "not up yet"}
+        self.streams_down: dict[Channel, str] = dict.fromkeys(Channel, "not up yet")
         # The proposal that is out, and when the curve takes over.
         self._asked: int | None = None
         self._due: Nanos = Nanos(0)
@@ -302,7 +302,7 @@ class Execution:
         self._asked = None
         self.draining = None
         self._listed_at, self._list_tries = None, 0
-        self.streams_down = {Channel.MARKET: "not up yet", Channel.ACCOUNT: "not up yet"}
+        self.streams_down = dict.fromkeys(Channel, "not up yet")
         # The old process may have died between deciding that this was the end and saying so.
         return [] if self.ended_why is None else [FinishParent(self.parent.id, self.ended_why)]
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from execd.core.grid import Nanos
-from execd.exchange.records import ExchangeRefusal, Execution, Order
-
-NO_SUCH_SYMBOL = ExchangeRefusal(-1121, "Invalid symbol.")
+from execd.exchange.records import Execution, Order
 
 
 class Ledger:

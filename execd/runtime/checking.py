@@ -10,14 +10,12 @@ from typing import Any
 
 from rich.table import Table
 
-from execd.core.grid import Nanos
-from execd.runtime import files, launch, practice
-from execd.runtime.admission import Admission, admit, window
-from execd.runtime.advisor import engage
+from execd.runtime import launch, practice
+from execd.runtime.admission import Admission
 from execd.runtime.clock import Clock
 from execd.runtime.launch import Job
 from execd.runtime.report import moment
-from execd.runtime.shadow import engage_shadow
+from execd.runtime.session import admitted
 from execd.runtime.show import console_for_people
 
 
@@ -50,14 +48,8 @@ async def check(job: Job) -> Checked:
         stack.push_async_callback(opened.venue.close)
         instrument = await opened.venue.open(job.order.symbol)
         await launch.follow_clock(opened.venue, clock)
-        now = clock()
-        when = window(job.order, now)
-        quote = await opened.venue.quote(job.order.symbol)
-        admission = admit(job.order, instrument, quote.bid, quote.ask, job.risk, now=now, curve=files.curve(when))
-    model = job.order.model or job.settings.model
-    length = Nanos(when.end - when.start)
-    advice = engage(model, job.settings.models_dir, length, when.slices)
-    shadow = engage_shadow(job.order.shadow or job.settings.shadow, job.settings.models_dir, length, when.slices)
+        found = await admitted(job, opened.venue, instrument, clock)
+    admission, quote, advice, shadow = found.admission, found.quote, found.advice, found.shadow
     return Checked(
         admission,
         f"{instrument.price(quote.bid):f}",

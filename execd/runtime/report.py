@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from execd.core.execution import Execution
-from execd.core.grid import Nanos, Side
+from execd.core.grid import Nanos
 from execd.core.ledger import SliceRecord
 from execd.core.schedule import sane
 from execd.core.score import Score, allocated, score
@@ -208,8 +208,3 @@ def _ratio(notional: int, lots: int) -> Fraction | None:
 
 def _number(value: Decimal) -> float:
     return float(value)
-
-
-def side_words(side: Side) -> str:
-    """What a positive slippage means for a person."""
-    return "above" if side is Side.BUY else "below"

@@ -17,7 +17,7 @@ from execd.core.grid import BPS, Instrument, Nanos, Ticks
 from execd.core.limits import RiskLimits
 from execd.core.orders import ParentOrder
 from execd.runtime import files
-from execd.runtime.admission import admit, window
+from execd.runtime.admission import Admission, admit, window
 from execd.runtime.advisor import Advice, engage
 from execd.runtime.clock import Clock
 from execd.runtime.journal import Journal
@@ -55,6 +55,34 @@ class Session:
     reference: Ticks
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An order that may run: its admission, who decides and who watches, the quote it was judged by, and when."""
+
+    admission: Admission
+    advice: Advice
+    shadow: Advice | None
+    quote: QuoteChanged
+    at: Nanos
+
+
+async def admitted(job: Job, venue: Venue, instrument: Instrument, clock: Clock) -> Admitted:
+    """Judge an order by the market as it is now: what `execd run` does before it begins, and `execd check` alone.
+
+    Raises:
+        AdmissionRefused, VenueError: one clear sentence.
+    """
+    # Loading a model takes seconds: they must not be the first of an order that begins now.
+    early = window(job.order, clock())
+    advice, shadow = _engage(job, Nanos(early.end - early.start), early.slices)
+    # A whole millisecond: real venues stamp their prints with no more, and a window's edge must not fall between.
+    now = Nanos(-(-clock() // MILLISECOND) * MILLISECOND)
+    curve = files.curve(window(job.order, now))
+    quote = await venue.quote(job.order.symbol)
+    admission = admit(job.order, instrument, quote.bid, quote.ask, job.risk, now=now, curve=curve)
+    return Admitted(admission, advice, shadow, quote, now)
+
+
 async def begin(
     job: Job,
     place: files.Place,
@@ -69,13 +97,9 @@ async def begin(
     Raises:
         AdmissionRefused, JournalError, VenueError: one clear sentence; nothing was sent.
     """
-    # A whole millisecond: real venues stamp their prints with no more, and a window's edge must not fall between.
-    venue, now = opened.venue, Nanos(-(-clock() // MILLISECOND) * MILLISECOND)
-    when = window(job.order, now)
-    quote = await venue.quote(job.order.symbol)
-    advice, shadow = _engage(job, Nanos(when.end - when.start), when.slices)
-    curve = files.curve(when)
-    admission = admit(job.order, instrument, quote.bid, quote.ask, job.risk, now=now, curve=curve)
+    venue = opened.venue
+    found = await admitted(job, venue, instrument, clock)
+    admission, now = found.admission, found.at
     for warning in admission.warnings:
         say(warning)
     parent = admission.parent
@@ -91,10 +115,11 @@ async def begin(
         history=tuple(history),
         proposal_within=job.settings.timing.proposal_deadline,
     )
-    header = files.header(job, parent.id, account, now, advice.sha256)
+    header = files.header(job, parent.id, account, now, found.advice.sha256)
     journal = Journal.open(place.journal, header=header, create=True)
     journal.start(now, Nanos(0), header)
-    return Session(journal, Desk(), advice, shadow, Latch.of_all(job.settings.state_dir), submitted, _mid(quote))
+    latch = Latch.of_all(job.settings.state_dir)
+    return Session(journal, Desk(), found.advice, found.shadow, latch, submitted, _mid(found.quote))
 
 
 async def resume(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from execd.core.events import Channel
@@ -39,7 +40,6 @@ class Tape:
     venue: Venue
     symbol: str
     sink: Sink
-    failures: int = 0
 
     async def anchor(self, execution: Execution) -> None:
         """Fetch the most recent trades, back to before the parent's start: what the stream could not bring.
@@ -63,8 +63,7 @@ class Tape:
             try:
                 await self._fetch(first, last)
             except VenueError:
-                # The gap stays in the tracker, and with it in every view and in the report.
-                self.failures += 1
+                continue  # The gap stays in the tracker, and with it in every view and in the report.
 
     async def mend_for_ever(self, execution: Execution) -> None:
         """Anchor the tape once the stream is up, then look for gaps again and again, until canceled."""
@@ -97,10 +96,9 @@ class Tape:
         return True
 
     async def _try_to_anchor(self, execution: Execution) -> None:
-        try:
+        # Not anchored, it is tried again.
+        with suppress(VenueError):
             await self.anchor(execution)
-        except VenueError:
-            self.failures += 1
 
     def _reaches(self, tracker: VwapTracker, end: Nanos) -> bool:
         at = tracker.last_venue_at
@@ -112,7 +110,6 @@ class Tape:
         try:
             await self._fetch(tracker.last_id + 1, None)
         except VenueError:
-            self.failures += 1
             return False
         return True
 
