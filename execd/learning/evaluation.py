@@ -182,8 +182,14 @@ def paired(difference: Floats, blocks: NDArray[np.int64], seed: int) -> dict[str
     Fewer than 8 blocks are no ground for an interval: `low` and `high` are None.
     """
     _, index = np.unique(blocks, return_inverse=True)
-    sums, counts = np.bincount(index, difference), np.bincount(index)
-    out: dict[str, float | None] = {"mean": _short(difference.mean()), "low": None, "high": None}
+    return over_blocks(difference.mean(), np.bincount(index, difference), np.bincount(index), seed)
+
+
+def over_blocks(
+    mean: np.floating[Any] | float, sums: NDArray[Any], counts: NDArray[Any], seed: int
+) -> dict[str, float | None]:
+    """Return a mean with its interval as `paired` does, given the sum [B] and the count [B] of each block."""
+    out: dict[str, float | None] = {"mean": _short(mean), "low": None, "high": None}
     if len(sums) >= _FEWEST_BLOCKS:
         draws = np.random.default_rng(seed).integers(0, len(sums), (_DRAWS, len(sums)))
         means = sums[draws].sum(axis=1) / counts[draws].sum(axis=1)

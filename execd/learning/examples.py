@@ -12,12 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from execd.learning.costs import costs_bps
+from execd.learning.recipe import Costs
 from execd.learning.windows import Windows
 from execd.policies.features import NAMES, TARGET, features
 from execd.policies.network import TargetNet
 from execd.policies.state import HISTORY, Floats
 
 Answer = Callable[[Floats], Floats]
+
+LAG = NAMES.index("lag")
+"""The one feature that tells of our own fills: their sum is a term of it."""
 
 _CHUNK = 256
 _ROWS = 20_000
@@ -33,22 +38,32 @@ class Examples:
         features: [W, n - 1, F] float32, before each slice but the last (whose target is 1).
         moves: [W, n - 1] float32: D of learning.md 5.3.
         market: [W, n - 1] float32: U.
+        own: [W, n - 1] float32: the filled fraction that the features tell of.
         scale: Mean |slippage| of TWAP over these windows, bps: the unit of losses.
     """
 
     features: Tensor
     moves: Tensor
     market: Tensor
+    own: Tensor
     scale: float
 
-    def loss(self, targets: Tensor, rows: Tensor | slice) -> Tensor:
-        """Return [rows] slippage of cumulative targets [rows, n - 1], in units of `scale`.
-
-        A target below an earlier one means to wait, as the router would: what is filled stays filled.
-        """
-        held = torch.cummax(targets, dim=1).values
-        slip: Tensor = (self.moves[rows] * (self.market[rows] - held)).sum(dim=1) * (1e4 / self.scale)
+    def slip(self, filled: Tensor, rows: Tensor | slice) -> Tensor:
+        """Return [rows] slippage of shares filled [rows, n - 1], in units of `scale`."""
+        slip: Tensor = (self.moves[rows] * (self.market[rows] - filled)).sum(dim=1) * (1e4 / self.scale)
         return slip
+
+    def paid(self, filled: Tensor, rows: Tensor | slice, costs: Costs) -> Tensor:
+        """Return [rows] the costs of shares filled [rows, n - 1], in units of `scale`."""
+        last = torch.ones_like(filled[:, :1])
+        own, market = torch.cat([filled, last], dim=1), torch.cat([self.market[rows], last], dim=1)
+        return costs_bps(own, market, costs) / self.scale
+
+    def lagging(self, filled: Tensor, rows: Tensor | slice, k: int) -> Tensor:
+        """Return [rows, F] the features before slice k of orders that have really filled [rows]."""
+        told = self.features[rows, k]
+        lag = told[:, LAG] + (filled - self.own[rows, k])
+        return torch.cat([told[:, :LAG], lag.unsqueeze(1), told[:, LAG + 1 :]], dim=1)
 
 
 def examples(windows: Windows, random: np.random.Generator) -> Examples:
@@ -59,10 +74,12 @@ def examples(windows: Windows, random: np.random.Generator) -> Examples:
     """
     n = windows.slices
     rows = np.zeros((len(windows), n - 1, len(NAMES)), dtype=np.float32)
+    own = np.zeros(rows.shape[:2], dtype=np.float32)
     late = np.where(random.random(rows.shape[:2]) < _LATE, random.uniform(0.7, 1.05, rows.shape[:2]), 1.0)
     for chunk, part in in_chunks(windows):
         filled = np.zeros(len(part))
         for k in range(n - 1):
+            own[chunk, k] = filled
             rows[chunk, k] = features(part.state(k, filled))
             filled = np.minimum(1.0, rows[chunk, k, TARGET] * late[chunk, k])
     twap = np.broadcast_to(np.arange(1, n + 1) / n, (len(windows), n))
@@ -70,6 +87,7 @@ def examples(windows: Windows, random: np.random.Generator) -> Examples:
         features=torch.from_numpy(rows),
         moves=torch.from_numpy(windows.moves().astype(np.float32)),
         market=torch.from_numpy(windows.market()[:, :-1].astype(np.float32)),
+        own=torch.from_numpy(own),
         scale=float(np.abs(windows.slip_bps(twap)).mean()),
     )
 

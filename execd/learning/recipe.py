@@ -73,13 +73,87 @@ class Splits(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     embargo_s: float
 
 
-class Training(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class Fills(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What the router achieves of a schedule (`execd.learning.fills`); as it stands here, all of it, at once.
+
+    Attributes:
+        mean: Of what is wanted in a slice, the mean part that fills: drawn for each window between the two.
+        firmness: How closely the slices' parts lie around that mean: the sum of a Beta distribution's parameters.
+        lots: The order in lots; 0: it can be divided at will.
+        late: The mean share of what fills that does so a slice later; a slice's own is uniform between 0 and twice it.
+        last: The largest share of the order that may be left to the last slice.
+    """
+
+    mean: tuple[float, float] = (1.0, 1.0)
+    firmness: float = 5.0
+    lots: int = 0
+    late: float = 0.0
+    last: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no such thing.  Raises ValueError."""
+        low, high = self.mean
+        allowed = (
+            ("mean", 0.0 < low <= high <= 1.0, "two rising numbers above 0, at most 1"),
+            ("firmness", self.firmness > 0.0, "a number above 0"),
+            ("lots", self.lots >= 0, "a whole number, 0 for none"),
+            ("late", 0.0 <= self.late <= 0.5, "0 to 0.5"),
+            ("last", 0.0 < self.last <= 1.0, "a number above 0, at most 1"),
+        )
+        for key, well, words in allowed:
+            if not well:
+                raise ValueError(f"{key} is {getattr(self, key)}; allowed is {words}")
+
+    @property
+    def perfect(self) -> bool:
+        """Whether every slice fills exactly as planned."""
+        return self.mean == (1.0, 1.0) and not self.lots and not self.late and self.last == 1.0
+
+
+class Costs(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What is paid beside the slices' own prices (`execd.learning.costs`); each term has a weight, 0 for not at all.
+
+    Attributes:
+        spread: Weight of the spread that urgency crosses.
+        half_spread_bps: Half the spread.
+        impact: Weight of the impact of our own participation.
+        participation: The order as a fraction of its window's realized volume.
+        impact_bps: Impact if we were all of a slice's volume.
+        power: How impact grows with participation: 0.5 the square root, 1 in proportion.
+        end: Weight of what the last slice is left beyond `last`.
+        last: The share of the order that the last slice may be left without penalty.
+    """
+
+    spread: float = 0.0
+    half_spread_bps: float = 1.0
+    impact: float = 0.0
+    participation: float = 0.01
+    impact_bps: float = 50.0
+    power: float = 0.5
+    end: float = 0.0
+    last: float = 0.15
+
+    def __post_init__(self) -> None:
+        """Refuse what is below 0, and a participation or a share beyond all.  Raises ValueError."""
+        for key in self.__struct_fields__:
+            highest = 1.0 if key in {"participation", "last"} else float("inf")
+            if not 0.0 <= getattr(self, key) <= highest:
+                raise ValueError(f"{key} is {getattr(self, key)}; allowed is 0 to {highest:g}")
+
+    @property
+    def none(self) -> bool:
+        """Whether nothing is paid."""
+        return self.spread == self.impact == self.end == 0.0
+
+
+class Training(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """How the network learns.  Losses are in units of TWAP's mean |slippage| of the same shape.
 
     `dropout` is of the residual's inputs and of its hidden units.
     `tail_weight` times the mean of the worst `tail_fraction` of |slippage| is added to the mean.  A share `no_history`
     of the windows forgets its history, a share `short_history` all but a random part of it.  The convex start is
-    fitted in `convex_rounds` rounds with each of `convex_ridges`; the last fifth of its windows chooses.
+    fitted in `convex_rounds` rounds with each of `convex_ridges`; the last fifth of its windows chooses.  `fills` and
+    `costs` are what the residual learns to live with; without them its loss is that of the published models.
     """
 
     hidden: tuple[int, ...]
@@ -95,6 +169,8 @@ class Training(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     short_history: float
     convex_rounds: int
     convex_ridges: tuple[float, ...]
+    fills: Fills = Fills()
+    costs: Costs = Costs()
 
 
 class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

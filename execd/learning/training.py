@@ -20,7 +20,8 @@ from torch import Tensor
 from execd.learning import convex, recipe
 from execd.learning.dataset import Cell, DataSet
 from execd.learning.evaluation import Results, judge
-from execd.learning.examples import Examples, examples, forgetful, sample
+from execd.learning.examples import LAG, Examples, examples, forgetful, sample
+from execd.learning.fills import Draws, Router, draw
 from execd.learning.folder import save, write
 from execd.learning.ranges import measure
 from execd.learning.recipe import Recipe, Training
@@ -47,6 +48,7 @@ class Lesson:
         unit: [W, n - 1, F] standardized features.
         start: [W, n - 1] u.
         linear: [W, n - 1] the convex part of z.
+        pull: [n - 1] how much that part moves with a unit of the standardized feature `lag`.
     """
 
     source: str
@@ -54,12 +56,39 @@ class Lesson:
     unit: Tensor
     start: Tensor
     linear: Tensor
+    pull: Tensor
 
-    def losses(self, network: TargetNet, rows: Tensor | slice) -> Tensor:
-        """Return [rows] slippages in units of TWAP's mean |slippage|."""
+    def losses(self, network: TargetNet, rows: Tensor | slice, training: Training, luck: Draws) -> Tensor:
+        """Return [rows] |slippage| and weighted costs in units of TWAP's mean |slippage|; `luck` is of these rows."""
+        filled = self._planned(network, rows) if training.fills.perfect else self._worked(network, rows, training, luck)
+        size = self.examples.slip(filled, rows).abs()
+        return size if training.costs.none else size + self.examples.paid(filled, rows, training.costs)
+
+    def _planned(self, network: TargetNet, rows: Tensor | slice) -> Tensor:
+        """[rows, n - 1] what is filled if every slice fills: all decisions at once.
+
+        A target below an earlier one means to wait, as the router would: what is filled stays filled.
+        """
         unit = self.unit[rows]
         residual = network.residual(unit.flatten(0, 1)).reshape(unit.shape[:2])
-        return self.examples.loss(target(self.start[rows], self.linear[rows] + residual), rows)
+        return torch.cummax(target(self.start[rows], self.linear[rows] + residual), dim=1).values
+
+    def _worked(self, network: TargetNet, rows: Tensor | slice, training: Training, luck: Draws) -> Tensor:
+        """[rows, n - 1] what is filled with this luck, each decision told of the fills before it."""
+        router, path = Router(training.fills, luck), []
+        filled = torch.zeros_like(luck.part[:, 0])
+        for k in range(luck.part.shape[1]):
+            unit = network.unit(self.examples.lagging(filled, rows, k))
+            moved = self.pull[k] * (unit[:, LAG] - self.unit[rows, k, LAG])
+            z = self.linear[rows, k] + moved + network.residual(unit).squeeze(1)
+            filled = router.work(target(self.start[rows, k], z))
+            path.append(filled)
+        return torch.stack(path, dim=1)
+
+    def luck(self, training: Training, rows: Tensor | slice, random: np.random.Generator) -> Draws:
+        """Draw the luck of some of the windows."""
+        unit = self.unit[rows]
+        return draw(training.fills, len(unit), unit.shape[1] + 1, random, torch.float32)
 
 
 def train(recipe_path: Path, data_dir: Path, out_dir: Path, say: Say = silent) -> Results:
@@ -146,7 +175,13 @@ def _lesson(network: TargetNet, cell: Cell, e: Examples) -> Lesson:
     with torch.no_grad():
         linear = torch.cat([network.basis(part) @ network.linear for part in torch.split(flat, 65_536)])
         unit = network.unit(flat).reshape(e.features.shape)
-    return Lesson(cell.source.name, e, unit, e.features[:, :, TARGET], linear.reshape(unit.shape[:2]))
+        # But for where in the window it is, the linear part weighs `lag` alike in all rows: one of each step tells.
+        still = e.features[0].clone()
+        still[:, LAG] = network.get_buffer("mean")[LAG]
+        moved = still.clone()
+        moved[:, LAG] += network.get_buffer("scale")[LAG]
+        pull = (network.basis(moved) - network.basis(still)) @ network.linear
+    return Lesson(cell.source.name, e, unit, e.features[:, :, TARGET], linear.reshape(unit.shape[:2]), pull)
 
 
 def _learn(
@@ -162,7 +197,7 @@ def _learn(
     optimizer = torch.optim.AdamW(residual.parameters(), training.learning_rate, weight_decay=training.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.epochs)
     key = hashlib.sha256(msgspec.json.encode(plan) + schema().encode()).hexdigest()
-    start = _validate(network, checks, training)
+    start = _validate(plan, network, checks)
     first, best, best_at, kept = 0, start, -1, _copy(residual)
     if checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=True)
@@ -176,7 +211,7 @@ def _learn(
             break
         _epoch(plan, network, optimizer, lessons, epoch)
         schedule.step()
-        score = _validate(network, checks, training)
+        score = _validate(plan, network, checks)
         if score < best:
             best, best_at, kept = score, epoch, _copy(residual)
         done = {"key": key, "next": epoch + 1, "best": best, "best_at": best_at, "kept": kept}
@@ -204,25 +239,29 @@ def _epoch(
     for at in random.permutation(len(batches)):
         i, rows = batches[int(at)]
         optimizer.zero_grad()
-        _objective(lessons[i].losses(network, rows), plan.training).backward()  # type: ignore[no-untyped-call]
+        luck = lessons[i].luck(plan.training, rows, random)
+        _objective(lessons[i].losses(network, rows, plan.training, luck), plan.training).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.residual.parameters(), 1.0)
         optimizer.step()
     network.eval()
 
 
-def _objective(slips: Tensor, training: Training) -> Tensor:
-    """Mean |slippage|, plus the mean of its worst part (CVaR): robust in the middle, and the tails still count."""
-    size = slips.abs()
+def _objective(size: Tensor, training: Training) -> Tensor:
+    """The mean, plus the mean of the worst part (CVaR): robust in the middle, and the tails still count."""
     worst = size.topk(max(1, int(len(size) * training.tail_fraction))).values
     return size.mean() + training.tail_weight * worst.mean()
 
 
-def _validate(network: TargetNet, checks: list[Lesson], training: Training) -> float:
-    """The objective on the validation windows: the mean of the sources, each the mean of its shapes."""
-    by_source: dict[str, list[float]] = {}
+def _validate(plan: Recipe, network: TargetNet, checks: list[Lesson]) -> float:
+    """The objective on the validation windows, always with the same luck: the mean of the sources' means of shapes."""
+    training, by_source = plan.training, dict[str, list[float]]()
     with torch.inference_mode():
-        for lesson in checks:
-            parts = [lesson.losses(network, slice(i, i + 1024)) for i in range(0, len(lesson.unit), 1024)]
+        for i, lesson in enumerate(checks):
+            luck = lesson.luck(training, slice(None), np.random.default_rng([plan.seed, i]))
+            parts = [
+                lesson.losses(network, chunk, training, luck.take(chunk))
+                for chunk in (slice(at, at + 1024) for at in range(0, len(lesson.unit), 1024))
+            ]
             by_source.setdefault(lesson.source, []).append(float(_objective(torch.cat(parts), training)))
     return float(np.mean([np.mean(scores) for scores in by_source.values()]))
 

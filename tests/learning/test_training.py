@@ -312,7 +312,7 @@ def test_the_networks_slippage_is_the_designs(market: Path) -> None:
 
     assert int(rising.sum()) > 20
     expected = (c - z @ weights)[rising]
-    assert taught.loss(targets, slice(None))[rising].tolist() == pytest.approx(expected.tolist(), abs=1e-3)
+    assert taught.slip(targets, slice(None))[rising].tolist() == pytest.approx(expected.tolist(), abs=1e-3)
 
 
 def test_a_schedule_kept_by_a_network_never_falls_and_ends_at_one(market: Path) -> None:
