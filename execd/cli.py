@@ -266,6 +266,13 @@ def evaluate(
     first: Annotated[str | None, typer.Option("--from", help="Date; after the models' data, if absent.")] = None,
     until: Annotated[str | None, typer.Option(help="Date; the end of the data, if absent.")] = None,
     refit_months: Annotated[int, typer.Option(help="How often the baselines are fitted anew.")] = 1,
+    methods: Annotated[
+        str,
+        typer.Option(
+            help="Baselines, comma-separated: names, default (seconds an asset and refit) or all, which adds "
+            "rnn_dynamic and transformer_pooled: of each about 50 seconds of a core an asset and half-year."
+        ),
+    ] = "default",
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; as many as cores, if absent.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the tables and plots into this file.")] = None,
     held_out: Annotated[bool, typer.Option("--held-out", help="Instead: by the first recipe's split.")] = False,
@@ -273,7 +280,7 @@ def evaluate(
 ) -> None:
     """Score models beside every baseline, on data that is later than what they learned from."""
     with _one_message():
-        from execd.learning import comparison, evaluation, page, progress, tables
+        from execd.learning import comparison, evaluation, page, progress, tables, walkforward
 
         names = tuple(models or ())
         if held_out and not names:
@@ -293,6 +300,7 @@ def evaluate(
             first=first,
             until=until,
             months=refit_months,
+            methods=walkforward.named(methods),
             jobs=jobs or os.cpu_count() or 1,
         )
         with progress.bars() as say:

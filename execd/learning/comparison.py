@@ -7,10 +7,9 @@ are refitted walk-forward; all methods are asked about the same windows.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,13 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from execd.learning import judging
-from execd.learning.baselines.market import DAY, Market, coarse
+from execd.learning import judging, robustness
+from execd.learning.baselines.market import DAY, Market
+from execd.learning.baselines.transformer import Pooled
 from execd.learning.examples import Answer
 from execd.learning.judging import Outcome
+from execd.learning.protocol import day, learned_until, protocol
 from execd.learning.recipe import nanos
 from execd.learning.series import DataRefused, read_bars
-from execd.learning.walkforward import EMBARGO, LEAST, METHODS, Span, walk
+from execd.learning.walkforward import EMBARGO, EVERY, LEAST, METHODS, Span, Wanted, pool, walk
 from execd.policies.learned import LearnedPolicy, ModelRefused, load
 from execd.policies.manifest import Manifest
 from execd.policies.state import Floats
@@ -58,6 +59,7 @@ class Question:
     first: str | None = None
     until: str | None = None
     months: int = 1
+    methods: tuple[str, ...] = METHODS
     jobs: int = 1
     seed: int = 20261122
 
@@ -68,7 +70,9 @@ class _Job:
     shape: Layout
     span: Span
     models: tuple[Path, ...]
+    methods: tuple[str, ...]
     seed: int
+    pooled: Pooled | None = field(default=None, compare=False)
 
 
 def layout(text: str) -> Layout:
@@ -88,8 +92,8 @@ def compare(question: Question, say: Say) -> Results:
     """Judge models and baselines.
 
     Returns:
-        `pool` and `assets` of the first shape, `by` its start hour and volatility, `shapes` with the same of every
-        shape, and the `protocol`.
+        `pool` and `assets` of the first shape, `by` its start hour and volatility, its `robustness` by scenario,
+        `shapes` with the same of every shape, and the `protocol`.
 
     Raises:
         ModelRefused: if a model folder is not as its manifest says, or two share a name.
@@ -97,7 +101,7 @@ def compare(question: Question, say: Say) -> Results:
     """
     models, paths = _models(question.models), _paths(question)
     span = _span(question, [policy.manifest for policy in models.values()], paths)
-    jobs = [_Job(path, shape, span, question.models, question.seed) for shape in question.shapes for path in paths]
+    jobs = [job for shape in question.shapes for job in _jobs(question, shape, span, paths, say)]
     found = _run(jobs, question.jobs, say)
     shapes = {}
     for shape in question.shapes:
@@ -107,18 +111,22 @@ def compare(question: Question, say: Say) -> Results:
     main = shapes[question.shapes[0].text]
     if not main["assets"]:
         raise DataRefused(
-            f"{question.folder}: no window from {_day(span.first)} to {_day(span.until)} has {LEAST} windows before it "
+            f"{question.folder}: no window from {day(span.first)} to {day(span.until)} has {LEAST} windows before it "
             "to fit the baselines on; allowed are longer files, or another --from and --until"
         )
-    protocol = _protocol(question, span, models, paths)
-    return {key: main[key] for key in ("pool", "assets", "by")} | {"shapes": shapes, "protocol": protocol}
+    told = {
+        "shapes": [shape.text for shape in question.shapes],
+        **protocol(span, Wanted(question.methods, question.seed), models, [path.stem for path in paths]),
+        "scenarios": {name: each.about for name, each in robustness.scenarios(question.shapes[0].slices).items()},
+    }
+    return {key: main[key] for key in ("pool", "assets", "by", "robustness")} | {"shapes": shapes, "protocol": told}
 
 
 def _models(folders: Sequence[Path]) -> dict[str, LearnedPolicy]:
     models: dict[str, LearnedPolicy] = {}
     for folder in folders:
         name = folder.resolve().name
-        if name in models or name in METHODS:
+        if name in models or name in EVERY:
             raise ModelRefused(f"{folder}: a method is called {name!r} already; allowed is each name once")
         models[name] = load(folder)
     return models
@@ -139,28 +147,22 @@ def _paths(question: Question) -> list[Path]:
 def _span(question: Question, manifests: list[Manifest], paths: list[Path]) -> Span:
     if question.months not in _MONTHS:
         raise DataRefused(f"--refit-months {question.months}: allowed are {', '.join(map(str, _MONTHS))}")
-    closed = max((nanos(_learned_until(manifest)) + EMBARGO for manifest in manifests), default=0)
+    closed = max((nanos(learned_until(manifest)) + EMBARGO for manifest in manifests), default=0)
     if question.first is None and not manifests:
         raise DataRefused("--from: absent; without a model it must say where to begin, such as 2024-01-01")
     first = closed if question.first is None else _nanos("--from", question.first)
     if first < closed:
         raise DataRefused(
-            f"--from {question.first}: the models were fitted and chosen on data until {_day(closed - EMBARGO)}; "
-            f"allowed is {_day(closed)} or later"
+            f"--from {question.first}: the models were fitted and chosen on data until {day(closed - EMBARGO)}; "
+            f"allowed is {day(closed)} or later"
         )
     ends = [_end(path) for path in paths]
     until = max(ends) if question.until is None else _nanos("--until", question.until)
     if until <= first:
         raise DataRefused(
-            f"{question.folder}: nothing from {_day(first)} to {_day(until)}; allowed is data after the first"
+            f"{question.folder}: nothing from {day(first)} to {day(until)}; allowed is data after the first"
         )
     return Span(first, until, question.months)
-
-
-def _learned_until(manifest: Manifest) -> str:
-    """The last day that a model was fitted on, or chosen by."""
-    splits = manifest.recipe.get("splits", {})
-    return max(manifest.data_until, str(splits.get("validate_until", "")))
 
 
 def _end(path: Path) -> int:
@@ -175,8 +177,15 @@ def _nanos(option: str, iso: str) -> int:
         raise DataRefused(f"{option} {iso}: is no date; allowed are ISO dates, UTC, such as 2025-01-02") from error
 
 
-def _day(at: int) -> str:
-    return datetime.fromtimestamp(at / 1e9, UTC).strftime("%Y-%m-%d")
+def _jobs(question: Question, shape: Layout, span: Span, paths: list[Path], say: Say) -> list[_Job]:
+    """One shape's, with the networks that are taught from all assets together."""
+    torch.set_num_threads(1)
+    pooled = None
+    if "transformer_pooled" in question.methods:
+        markets = (Market.read(path, shape.interval, shape.slices, span.until) for path in paths)
+        told = f"teaching transformer_pooled {shape.text}"
+        pooled = pool(markets, span, shape.slices, question.seed, lambda done: say(told, done))
+    return [_Job(path, shape, span, question.models, question.methods, question.seed, pooled) for path in paths]
 
 
 def _run(jobs: list[_Job], processes: int, say: Say) -> dict[_Job, Outcome | None]:
@@ -206,18 +215,16 @@ def _what(job: _Job) -> str:
 def _work(job: _Job, say: Callable[[float], None] | None = None) -> Outcome | None:
     """One asset and shape: what every method's windows came to, None where there are none."""
     torch.set_num_threads(1)
-    series = read_bars(job.path)
-    try:
-        bars = coarse(series, job.shape.interval)
-    except ValueError as error:
-        raise DataRefused(f"{job.path}: {error}; allowed are multiples") from error
+    market = Market.read(job.path, job.shape.interval, job.shape.slices, job.span.until)
     answers = {
         name: answer
         for name, (policy, answer) in _answers(job.models).items()
         if policy.covers(job.shape.interval * job.shape.slices, job.shape.slices) is None
     }
-    decided = walk(Market.of(bars, job.shape.slices, job.span.until), job.span, answers, job.seed, say)
-    return None if decided is None else judging.outcome(decided)
+    decided = walk(market, job.span, answers, Wanted(job.methods, job.seed, job.pooled), say)
+    if decided is None:
+        return None
+    return replace(judging.outcome(decided), tally=robustness.tally(decided, answers, job.path.stem, job.seed))
 
 
 @cache
@@ -232,43 +239,20 @@ def _answer(policy: LearnedPolicy, rows: Floats) -> Floats:
 
 def _judged(found: dict[str, Outcome | None], seed: int) -> Results:
     parts = {asset: part for asset, part in found.items() if part is not None}
-    out: Results = {"pool": {}, "assets": {}, "by": {}, "left_out": [asset for asset in found if asset not in parts]}
+    out: Results = {
+        "pool": {},
+        "assets": {},
+        "by": {},
+        "robustness": {},
+        "left_out": [asset for asset in found if asset not in parts],
+    }
     if parts:
         pool = judging.joined(list(parts.values()))
         out["pool"] = judging.figures(pool, seed)
+        out["robustness"] = robustness.figures([part.tally for part in parts.values() if part.tally], seed)
         out["assets"] = {asset: judging.figures(part, seed) for asset, part in parts.items()}
         out["by"] = {
             "start_hour": judging.by_hour(pool, seed),
             "volatility": judging.by_volatility(list(parts.values()), seed),
         }
     return out
-
-
-def _protocol(question: Question, span: Span, models: dict[str, LearnedPolicy], paths: list[Path]) -> Results:
-    return {
-        "shapes": [shape.text for shape in question.shapes],
-        "starts": "every full hour, UTC",
-        "from": _day(span.first),
-        "until": _day(span.until),
-        "refit_months": span.months,
-        "embargo_h": EMBARGO // 3_600_000_000_000,
-        "blocks": "weeks, all assets together",
-        "gain_vs_twap": "fraction of TWAP's mean |slippage| at the same cadence",
-        "seed": question.seed,
-        "models": {
-            name: {
-                "learned_until": _learned_until(policy.manifest),
-                "never_trained_on": _unseen(policy.manifest, paths),
-            }
-            for name, policy in models.items()
-        },
-    }
-
-
-def _unseen(manifest: Manifest, paths: list[Path]) -> list[str]:
-    seen = {asset for source in _sources(manifest) for asset in source.get("assets", ())}
-    return [path.stem for path in paths if path.stem not in seen]
-
-
-def _sources(manifest: Manifest) -> Iterator[dict[str, Any]]:
-    yield from manifest.recipe.get("sources", ())

@@ -7,7 +7,7 @@ together, so that overlapping windows and assets that move together do not count
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,21 @@ TERCILES = ("calm", "middle", "wild")
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """What one asset's windows came to when plans are not achieved, summed by week: all that intervals need.
+
+    Attributes:
+        week: [B] `week_of` the windows' starts.
+        count: [B] how many windows.
+        sums: [2, B] bps by scenario and method: |slippage|, and costs.
+    """
+
+    week: NDArray[np.int64]
+    count: NDArray[np.int64]
+    sums: dict[str, dict[str, Floats]]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What R windows of one asset, or of several, came to.
 
@@ -36,6 +51,8 @@ class Outcome:
         slip: [R] bps, by method.
         missed: [R] sum over the slices of (own share - the market's) squared, by method.
         bent: [R] half the sum of |own share - 1/n|, by method: the part of the order moved away from TWAP's slices.
+        apart: [S, R] bps, by method: the slippage of each of the S networks that a method is the mean of.
+        tally: One asset's `robustness`, if it was asked for; not of parts, nor of several.
     """
 
     start: NDArray[np.int64]
@@ -44,6 +61,8 @@ class Outcome:
     slip: dict[str, Floats]
     missed: dict[str, Floats]
     bent: dict[str, Floats]
+    apart: dict[str, Floats] = field(default_factory=dict)
+    tally: Tally | None = None
 
     def take(self, rows: Flags) -> Outcome:
         """Return some of the windows."""
@@ -51,7 +70,10 @@ class Outcome:
             self.start[rows],
             self.volatility[rows],
             self.spread[rows],
-            *({name: v[rows] for name, v in part.items()} for part in (self.slip, self.missed, self.bent)),
+            slip={name: v[rows] for name, v in self.slip.items()},
+            missed={name: v[rows] for name, v in self.missed.items()},
+            bent={name: v[rows] for name, v in self.bent.items()},
+            apart={name: v[:, rows] for name, v in self.apart.items()},
         )
 
 
@@ -68,6 +90,7 @@ def outcome(decided: Decided) -> Outcome:
         slip={name: windows.slip_bps(x) for name, x in decided.schedules.items()},
         missed={name: ((x - market) ** 2).sum(axis=1) for name, x in own.items()},
         bent={name: np.abs(x - even).sum(axis=1) / 2.0 for name, x in own.items()},
+        apart={name: np.stack([windows.slip_bps(one) for one in x]) for name, x in decided.apart.items()},
     )
 
 
@@ -91,17 +114,19 @@ def joined(parts: Sequence[Outcome]) -> Outcome:
         {name: np.concatenate([p.slip[name] for p in parts]) for name in names},
         {name: np.concatenate([p.missed[name] for p in parts]) for name in names},
         {name: np.concatenate([p.bent[name] for p in parts]) for name in names},
+        {name: np.concatenate([p.apart[name] for p in parts], axis=1) for name in parts[0].apart},
     )
 
 
 def figures(seen: Outcome, seed: int) -> dict[str, dict[str, Any]]:
     """Return each method's figures; empty where there are no windows.
 
-    `gain_vs_twap` is a fraction of TWAP's mean |slippage|, above 0 where the method is better.
+    `gain_vs_twap` is a fraction of TWAP's mean |slippage|, above 0 where the method is better.  Of a method that is the
+    mean of several networks, `networks` lists what each comes to alone.
     """
     if not len(seen.start):
         return {}
-    weeks = (seen.start - _MONDAY) // WEEK
+    weeks = week_of(seen.start)
     size = {name: np.abs(slip) for name, slip in seen.slip.items()}
     return {
         name: {
@@ -117,9 +142,28 @@ def figures(seen: Outcome, seed: int) -> dict[str, dict[str, Any]]:
             "r2_volume_curve": short(1.0 - seen.missed[name].sum() / max(seen.spread.sum(), 1e-300)),
             "turnover": short(seen.bent[name].mean()),
             f"minus_{CHAMPION}": paired(size[name] - size[CHAMPION], weeks, seed),
+            **({"networks": _apart(seen.apart[name], size["twap"])} if name in seen.apart else {}),
         }
         for name, slip in seen.slip.items()
     }
+
+
+def _apart(slip: Floats, twap: Floats) -> list[dict[str, float]]:
+    """What each of a method's networks comes to alone."""
+    return [
+        {
+            "mae_bps": short(np.abs(own).mean()),
+            "rmse_bps": short(np.sqrt((own**2).mean())),
+            "p99_bps": short(np.quantile(np.abs(own), 0.99)),
+            "gain_vs_twap": short(1.0 - np.abs(own).mean() / twap.mean()),
+        }
+        for own in slip
+    ]
+
+
+def week_of(start: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of the week, from Monday on, UTC, that each moment lies in."""
+    return (start - _MONDAY) // WEEK
 
 
 def by_hour(seen: Outcome, seed: int) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from rich.table import Table as RichTable
 
 from execd.learning.judging import CHAMPION
 
-_WIDTH = 220
 _PAIRED = f"minus_{CHAMPION}"
 
 
@@ -35,17 +34,29 @@ def tables(results: dict[str, Any]) -> Iterator[Table]:
             yield _grid(f"{shape}: less than TWAP by start hour (UTC), %", judged["by"]["start_hour"], _gain)
             yield _grid(f"{shape}: mean |slippage| by volatility before, bps", judged["by"]["volatility"], _mae)
             yield _grid(f"{shape}: less than TWAP by volatility before, %", judged["by"]["volatility"], _gain)
+            tried = judged["robustness"]
+            yield _grid(f"{shape}: mean |slippage| and costs by what is achieved, bps", tried, _mae)
+            yield _grid(f"{shape}: less than TWAP by what is achieved, %", tried, _gain)
+            yield _grid(f"{shape}: minus {CHAMPION} by what is achieved, bps", tried, _difference)
 
 
 def notes(results: dict[str, Any]) -> list[str]:
     """Return what a reader of the tables must know."""
     told = results["protocol"]
     span = f"Windows that start from {told['from']} and end by {told['until']}, at {told['starts']}"
+    scenarios = "; ".join(f"{name}: {about}" for name, about in told["scenarios"].items())
     out = [
         f"{span}; baselines refitted every {told['refit_months']} month(s), {told['embargo_h']} h left out before.",
         "[low, high]: 95 %, bootstrap over weeks, all assets together. R2: to the market's volume curve.",
-        "Turnover: the part of the order moved from TWAP's equal slices. Each slice is assumed to fill at its VWAP.",
+        "Turnover: the part of the order moved from TWAP's equal slices. Each slice is assumed to fill at its VWAP,",
+        f"but in the tables by what is achieved: {scenarios}.",
+        "There costs are added to |slippage|, TWAP meets the same, and all methods have the same luck. Before each",
+        "slice models see what they really filled; the other methods do not decide by it.",
     ]
+    networks = told["networks"]
+    if networks["methods"]:
+        names = f"{', '.join(networks['methods'])}: the mean of {len(networks['seeds'])} networks"
+        out.append(f"{names}, taught anew every {networks['refit_months']} months.")
     for name, model in told["models"].items():
         new = ", ".join(model["never_trained_on"]) or "none"
         out.append(f"{name}: fitted and chosen on data until {model['learned_until']}; never trained on: {new}.")
@@ -58,8 +69,9 @@ def notes(results: dict[str, Any]) -> list[str]:
 
 def show(results: dict[str, Any]) -> None:
     """Print the tables on standard output, as wide as they are."""
-    console = Console(width=max(_WIDTH, Console().width))
-    for table in tables(results):
+    every = list(tables(results))
+    console = Console(width=max([Console().width, *map(_width, every)]))
+    for table in every:
         drawn = RichTable(title=table.title, title_justify="left", title_style="bold")
         for i, name in enumerate(table.header):
             drawn.add_column(name, justify="right" if i else "left", no_wrap=True)
@@ -68,6 +80,11 @@ def show(results: dict[str, Any]) -> None:
         console.print(drawn)
     for note in notes(results):
         console.print(note, highlight=False, markup=False)
+
+
+def _width(table: Table) -> int:
+    """How many characters wide a table is drawn: its cells, two blanks each and the lines between them."""
+    return 1 + sum(3 + max(map(len, column)) for column in zip(table.header, *table.rows, strict=True))
 
 
 def _pool(title: str, pool: dict[str, Any]) -> Table:

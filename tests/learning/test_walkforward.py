@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,16 +13,31 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from execd.cli import app
-from execd.learning import judging
+from execd.learning import judging, tables
+from execd.learning.baselines import recurrent, transformer
+from execd.learning.baselines.allocator import SEEDS, Lesson
 from execd.learning.baselines.market import DAY, HOUR, Market, coarse
 from execd.learning.comparison import Question, compare, layout
 from execd.learning.judging import Outcome
 from execd.learning.recipe import nanos
 from execd.learning.series import DataRefused, Series
-from execd.learning.walkforward import EMBARGO, METHODS, Decided, Span, folds, walk
+from execd.learning.walkforward import (
+    EMBARGO,
+    EVERY,
+    METHODS,
+    NETWORKS,
+    Decided,
+    Span,
+    Wanted,
+    folds,
+    named,
+    pool,
+    walk,
+)
 from execd.policies.features import NAMES, TARGET
 from execd.policies.manifest import ModelRefused
 from execd.policies.state import HISTORY, Floats
@@ -28,6 +45,7 @@ from tests.learning import made_up
 
 FIRST = made_up.FIRST_MS * 1_000_000
 SPAN = Span(nanos("2024-02-15"), nanos("2024-03-20"), 1)
+FEW = 2
 MODEL = next(path.parent for path in sorted((Path(__file__).parents[2] / "models").glob("*/manifest.json")))
 
 
@@ -36,20 +54,38 @@ def answer(rows: Floats) -> Floats:
     return np.clip(rows[:, TARGET] + 0.01 * np.tanh(rows @ np.cos(np.arange(len(NAMES)))), 0.0, 1.0)
 
 
-def bars() -> Series:
-    frame = made_up.bars(11, 4000)
+@pytest.fixture(scope="module", autouse=True)
+def _short_lessons() -> Iterator[None]:
+    """Sequence networks are fewer and smaller and learn less, but in a second."""
+    short = Lesson(passes=4, patience=4, batch=1, rate=0.03, decay=0.0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transformer, "_WIDTH", 12)
+        patch.setattr(transformer, "_BLOCKS", 1)
+        for module in (recurrent, transformer):
+            patch.setattr(module, "_LESSON", short)
+            patch.setattr(module, "SEEDS", FEW)
+        yield
+    torch.set_num_threads(threads)
+
+
+def bars(count: int = 4000) -> Series:
+    frame = made_up.bars(11, count)
     volume, close = frame["volume"].to_numpy(), frame["close"].to_numpy()
-    return coarse(Series("AAA", FIRST, HOUR // 2, volume, volume * close, close, np.ones(4000, dtype=np.bool_)), HOUR)
+    known = np.ones(count, dtype=np.bool_)
+    return coarse(Series("AAA", FIRST, HOUR // 2, volume, volume * close, close, known), HOUR)
 
 
 def walked(series: Series) -> Decided:
-    found = walk(Market.of(series, 12, SPAN.until), SPAN, {"model": answer}, 1)
+    market = Market.of(series, 12, SPAN.until)
+    found = walk(market, SPAN, {"model": answer}, Wanted(EVERY, 1, pool([market], SPAN, 12, 1)))
     assert found is not None
     return found
 
 
 @pytest.fixture(scope="module")
-def decided() -> Decided:
+def decided(_short_lessons: None) -> Decided:
     return walked(bars())
 
 
@@ -67,7 +103,7 @@ def test_no_decision_at_or_before_a_moment_moves_with_what_comes_after(decided: 
     moments = decided.windows.start[:, None] + HOUR * np.arange(12)[None, :]
     before = moments <= edge
     assert np.array_equal(decided.windows.start, changed.windows.start)
-    assert set(decided.schedules) == {*METHODS, "model"}
+    assert set(decided.schedules) == {*EVERY, "model"}
     for name, schedule in decided.schedules.items():
         # Sums of the same numbers differ in their last digits with where the arrays lie in memory; a leak would not.
         moved = np.abs(schedule - changed.schedules[name])
@@ -96,13 +132,70 @@ def test_every_refit_ends_a_day_before_what_it_decides() -> None:
 def test_too_little_past_is_left_out() -> None:
     market = Market.of(bars(), 12, SPAN.until)
 
-    assert walk(market, Span(nanos("2024-01-20"), nanos("2024-01-31"), 1), {}, 1) is None
+    span = Span(nanos("2024-01-20"), nanos("2024-01-31"), 1)
+
+    assert walk(market, span, {}, Wanted(METHODS, 1)) is None
+    assert pool([market], span, 12, 1).at == ()
+
+
+def test_sequence_networks_are_taught_anew_at_the_first_refit_of_each_half_year() -> None:
+    """The pooled ones at the same moments: no refit has to do without them, or with those of another half-year."""
+    span = Span(nanos("2024-01-10"), nanos("2024-07-20"), 1)
+    market = Market.of(bars(9800), 12, span.until)
+    plan = list(folds(market, span))
+
+    anew = [fold.at for fold in plan if fold.anew]
+    assert anew == [nanos("2024-03-01"), nanos("2024-07-01")]  # by February 709 windows are over, fewer than LEAST
+    assert len(plan) == 5
+    assert pool([market], span, 12, 1).at == tuple(anew)
+
+
+def test_the_pooled_networks_do_not_see_a_bar_of_any_asset_that_was_not_over() -> None:
+    """Change the other asset from a moment on: what is decided in this one before the next half-year stays."""
+    market, other = Market.of(bars(), 12, SPAN.until), bars(3000)
+    edge = (SPAN.first - EMBARGO - other.start) // HOUR
+    found = []
+    for at in (len(other.volume), edge, edge - 1):
+        volume, notional = other.volume.copy(), other.notional.copy()
+        volume[at:], notional[at:] = 7.0, 9.0
+        changed = Market.of(replace(other, volume=volume, notional=notional), 12, SPAN.until)
+        found.append(pool([market, changed], SPAN, 12, 1).schedules(market, np.arange(1200, 1210), SPAN.first))
+
+    assert np.abs(found[0] - found[1]).max() < 1e-6
+    assert np.abs(found[0] - found[2]).max() > 1e-6
+
+
+def test_pooled_networks_travel_to_another_process_and_are_those_of_the_last_time_that_is_over() -> None:
+    market = Market.of(bars(2200), 12, SPAN.until)
+    pooled = pool([market], SPAN, 12, 1)
+    there = pickle.loads(pickle.dumps(pooled))
+
+    found = there.schedules(market, np.arange(3), SPAN.until)
+    assert found.shape == (FEW, 3, 12)
+    assert np.array_equal(found, pooled.schedules(market, np.arange(3), SPAN.first))
+    with pytest.raises(LookupError, match="no pooled networks were taught by"):
+        pooled.schedules(market, np.arange(3), SPAN.first - 1)
+
+
+def test_pooled_networks_must_be_handed_in() -> None:
+    market = Market.of(bars(2400), 12, SPAN.until)
+
+    with pytest.raises(ValueError, match="without the networks that `pool` returns"):
+        walk(market, SPAN, {}, Wanted(("transformer_pooled",), 1))
+
+
+def test_a_method_of_several_networks_decides_their_mean(decided: Decided) -> None:
+    assert set(decided.apart) == set(NETWORKS)
+    for name, apart in decided.apart.items():
+        assert apart.shape == (FEW, *decided.schedules[name].shape)
+        assert decided.schedules[name] == pytest.approx(apart.mean(axis=0), abs=1e-12)
+        assert (np.abs(apart - apart[:1]).max(axis=(1, 2))[1:] > 1e-3).all(), name
 
 
 def test_schedules_rise_to_one(decided: Decided) -> None:
     for name, schedule in decided.schedules.items():
         assert (np.diff(schedule, axis=1) >= 0.0).all(), name
-        assert (schedule >= 0.0).all(), name
+        assert ((schedule >= 0.0) & (schedule <= 1.0)).all(), name
         assert (schedule[:, -1] == 1.0).all(), name
 
 
@@ -263,6 +356,31 @@ def test_two_models_of_one_name_are_refused(folder: Path) -> None:
 def test_a_shape_is_slices_by_length(text: str) -> None:
     with pytest.raises(DataRefused, match=r"allowed is slices x length"):
         layout(text)
+
+
+def test_baselines_are_named_alone_or_together_and_what_figures_are_told_against_comes_along() -> None:
+    assert named("default") == METHODS
+    assert named("all") == EVERY == (*METHODS, *NETWORKS)
+    assert named("rnn_dynamic, pov") == ("twap", "pov", "convex_dynamic", "rnn_dynamic")
+    assert named("default,rnn_dynamic") == (*METHODS, "rnn_dynamic")
+    with pytest.raises(DataRefused, match="--methods 'lstm': is no baseline; allowed are default, all, twap, pov"):
+        named("pov,lstm")
+
+
+def test_each_network_is_told_beside_the_mean_of_all(folder: Path) -> None:
+    asked = question(folder, models=(), methods=named("transformer_pooled"), assets=("AAA",))
+    found = compare(asked, silent)
+
+    figures = found["pool"]["transformer_pooled"]
+    apart = [network["mae_bps"] for network in figures["networks"]]
+    assert len(set(apart)) == FEW
+    assert figures["mae_bps"] <= np.mean(apart)  # a mean's size is at most the mean of the sizes
+    assert "networks" not in found["pool"]["twap"]
+    told = found["protocol"]["networks"]
+    assert told["methods"] == ["transformer_pooled"]
+    assert told["refit_months"] == 6
+    assert told["seeds"] == [asked.seed + i for i in range(SEEDS)]
+    assert f"transformer_pooled: the mean of {SEEDS} networks, taught anew every 6 months." in tables.notes(found)
 
 
 def test_the_command_ends_with_one_object_and_writes_one_page(folder: Path, tmp_path: Path) -> None:

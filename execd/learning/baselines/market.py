@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from execd.learning.series import Series
+from execd.learning.series import DataRefused, Series, read_bars
 from execd.learning.windows import Windows, cut, starts
 from execd.policies.state import Flags, Floats
 
@@ -61,6 +62,20 @@ class Market:
         cells = starts(bars, bars.interval, slices, bars.start, until)
         cells = cells[(bars.start + cells * bars.interval) % HOUR == 0]
         return cls(bars, slices, cells, cut(bars, 0, bars.interval, slices, cells))
+
+    @classmethod
+    def read(cls, path: Path, interval: int, slices: int, until: int) -> Market:
+        """Return the market of a file of bars, in slices of `interval` ns.
+
+        Raises:
+            DataRefused: if the file cannot be used, or slices of this length do not fit its bars.
+        """
+        series = read_bars(path)
+        try:
+            bars = coarse(series, interval)
+        except ValueError as error:
+            raise DataRefused(f"{path}: {error}; allowed are multiples") from error
+        return cls.of(bars, slices, until)
 
     @cached_property
     def known(self) -> Flags:

@@ -1,9 +1,10 @@
 """The paper's static model (2502.13722): a Temporal Linear Network is a linear map, a softmax over the slices follows.
 
-Written from the formula: weights = softmax(W x + b), decided once, at the start; loss = mean |slippage|.  Inputs as
-published: 120 bars of volume, over its mean of the 336 bars before them, and of VWAP returns; the hour and the weekday,
-which are one-hot here instead of 120 raw integers each: what a linear map can make of either is the same, but gradient
-descent gets there.  Inputs are dropped at random while it learns.
+Written from the formula: weights = softmax(W x + b), decided once, at the start; loss = mean |slippage|, or mean of its
+square, in units of what TWAP has: in plain fractions squares are so small that Adam stands still.  Inputs as published:
+120 bars of volume, over its mean of the 336 bars before them, and of VWAP returns; the hour and the weekday, which are
+one-hot here instead of 120 raw integers each: what a linear map can make of either is the same, but gradient descent
+gets there.  Inputs are dropped at random while it learns.
 
 Promise: reads the bars before the window; W, b and the inputs' scale are learned from the windows handed as past, the
 last fifth of which decides when to stop.
@@ -30,12 +31,18 @@ _FAR = 5.0
 
 
 class TemporalLinear:
-    """The linear map, kept from one refit to the next as a start for the following."""
+    """The linear map, kept from one refit to the next as a start for the following.
 
-    def __init__(self, slices: int, seed: int) -> None:
+    Args:
+        slices: n.
+        seed: Of the order of the windows and of what is dropped.
+        power: Of |slippage| in the loss: 1, or 2 for the quadratic one.
+    """
+
+    def __init__(self, slices: int, seed: int, power: int = 1) -> None:
         self._weights = torch.zeros(2 * LOOKBACK + 31, slices)
         self._bias = torch.zeros(slices)
-        self._seed = seed
+        self._seed, self._power = seed, power
 
     def refit(self, market: Market, past: Cells) -> None:
         """Learn from past windows, ascending in time."""
@@ -58,10 +65,10 @@ class TemporalLinear:
             for rows in torch.split(torch.randperm(cut, generator=order), _BATCH):
                 optimizer.zero_grad()
                 told = x[rows] * (torch.rand(len(rows), x.shape[1], generator=order) < keep) / keep
-                _loss(self._shares(told), moves[rows], share[rows]).backward()  # type: ignore[no-untyped-call]
+                self._loss(told, moves[rows], share[rows]).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             with torch.no_grad():
-                score = float(_loss(self._shares(x[late:]), moves[late:], share[late:]))
+                score = float(self._loss(x[late:], moves[late:], share[late:]))
             since += 1
             if score < best:
                 best, kept, since = score, [p.detach().clone() for p in learned], 0
@@ -76,6 +83,9 @@ class TemporalLinear:
         out = np.ones((len(rows), market.slices))
         out[:, :-1] = np.minimum(share, 1.0)
         return out
+
+    def _loss(self, x: Tensor, moves: Tensor, market: Tensor) -> Tensor:
+        return (moves * (market - self._shares(x))).sum(dim=1).abs().pow(self._power).mean()
 
     def _shares(self, x: Tensor) -> Tensor:
         return torch.softmax(x @ self._weights + self._bias, dim=1).cumsum(dim=1)[:, :-1]
@@ -99,7 +109,3 @@ def inputs(market: Market, rows: Cells) -> Tensor:
     hour, day = np.eye(24)[(at % DAY) // HOUR], np.eye(7)[(at // DAY) % 7]
     columns = np.concatenate([volume[back] / usual[:, None], moves, hour, day], axis=1)
     return torch.from_numpy(columns.astype(np.float32))
-
-
-def _loss(share: Tensor, moves: Tensor, market: Tensor) -> Tensor:
-    return (moves * (market - share)).sum(dim=1).abs().mean()

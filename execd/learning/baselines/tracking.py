@@ -1,4 +1,4 @@
-"""From a forecast of the coming volume to a schedule: once, by re-planning what is left, or by catching up.
+"""From a forecast of the coming volume to a schedule: once, at a rate, by re-planning what is left, or by catching up.
 
 `coming` is [N, n]: the volume forecast, before each bar, of the n bars from it on; in any unit, but one unit a window.
 """
@@ -15,6 +15,25 @@ def planned(market: Market, rows: Cells, coming: Floats) -> Floats:
     """Return [R, n]: the whole schedule is fixed at the start, in proportion to the forecast."""
     whole = np.cumsum(coming[market.cells[rows]], axis=1)
     return _closed(whole / whole[:, -1:])
+
+
+def participated(market: Market, rows: Cells, coming: Floats) -> Floats:
+    """Return [R, n]: participation, a share of the volume just done, and a clean-up in the last slice.
+
+    Before each slice the rate is set so that the order would just finish: what is left over the volume forecast for
+    what is left of the window.  The slice trades the rate times the volume just seen, which is the bar's before: within
+    a slice nothing is seen.  A rate that is set once, at the start, leaves so much to the last slice that TWAP does
+    better.
+    """
+    cells, n = market.cells[rows], market.slices
+    seen = market.windows.volume[rows, HISTORY - 1 : HISTORY - 1 + n]
+    schedule = np.ones((len(rows), n))
+    left = np.ones(len(rows))
+    for k in range(n - 1):
+        rate = left / coming[cells + k, : n - k].sum(axis=1)
+        left = left - np.minimum(left, rate * seen[:, k])
+        schedule[:, k] = 1.0 - left
+    return _closed(schedule)
 
 
 def replanned(market: Market, rows: Cells, coming: Floats) -> Floats:
