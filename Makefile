@@ -12,7 +12,7 @@ ORDER ?= config/orders/demo.yaml
 TICKS ?= ../shared/data/ticks
 BACKTEST_FLAGS ?=
 # What `make evaluate` judges, on which market data, and further flags. What lies after 2025-07-01 is a closed hold-out.
-MODELS ?= models/vwap-1
+MODELS ?= models/vwap-2
 DATA ?= ../shared/data
 EVALUATE_FLAGS ?= --until 2025-07-01
 PYTEST_FLAGS ?= -n 2

@@ -1,6 +1,6 @@
 """How long a decision takes: features, guard, network, share; for one parent and for many at once.
 
-    python benchmarks/decision.py [--model models/vwap-1] [--rounds 4000]
+    python benchmarks/decision.py [--model models/vwap-2] [--rounds 4000]
 
 Prints a table in Markdown.  Every figure is of this process on one thread, beside whatever else the machine does: by
 the clock, which other processes make longer, and of the processor's time, which they hardly do.  Traced and eager are
@@ -30,9 +30,9 @@ from execd.core.events import Bar
 from execd.core.grid import Instrument, Lots, Nanos, Notional, Side, Ticks
 from execd.policies.curve import CurvePolicy, expected_curve
 from execd.policies.features import observe
+from execd.policies.floats import Floats
 from execd.policies.learned import LearnedPolicy, load
 from execd.policies.network import TargetNet
-from execd.policies.state import Floats
 
 MINUTE = 60_000_000_000
 HISTORY = 48
@@ -139,7 +139,7 @@ def machine() -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, default=Path("models/vwap-1"), help="a model folder")
+    parser.add_argument("--model", type=Path, default=Path("models/vwap-2"), help="a model folder")
     parser.add_argument("--rounds", type=int, default=4000, help="decisions a figure")
     given = parser.parse_args()
     policy, curve = load(given.model), CurvePolicy()

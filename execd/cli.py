@@ -241,7 +241,7 @@ def healthcheck(
     raise typer.Exit(DONE if well else UNEXPECTED)
 
 
-@app.command(epilog="Example: execd train models/recipes/vwap-1.yaml --data DIR --out models/vwap-1")
+@app.command(epilog="Example: execd train models/recipes/vwap-2.yaml --data DIR --out models/vwap-2")
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe under models/recipes.")],
     data: Annotated[Path, typer.Option(help="The folder of market data (docs/evaluation.md).")],
@@ -256,7 +256,7 @@ def train(
             teach(recipe, data, out, say)
 
 
-@app.command(epilog="Example: execd evaluate models/vwap-1 --data DIR/bars/binance_perp_30m --until 2025-07-01")
+@app.command(epilog="Example: execd evaluate models/vwap-2 --data DIR/bars/binance_perp_30m --until 2025-07-01")
 def evaluate(
     data: Annotated[Path, typer.Option(help="A folder of bars, SYM.parquet each (models/README.md).")],
     models: Annotated[list[Path] | None, typer.Argument(help="Model folders; none: the baselines alone.")] = None,

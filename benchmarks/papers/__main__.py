@@ -60,7 +60,7 @@ def _given() -> argparse.Namespace:
     parser.add_argument("--assets", default=ASSETS, help="file stems, comma-separated")
     parser.add_argument("--from", dest="first", default="2025-01-02", help="windows start from this date")
     parser.add_argument("--until", default="2025-07-01", help="and end by this one")
-    parser.add_argument("--models", type=Path, nargs="*", default=[Path("models/vwap-1")], help="execd's, beside them")
+    parser.add_argument("--models", type=Path, nargs="*", default=[Path("models/vwap-2")], help="execd's, beside them")
     parser.add_argument("--seeds", type=int, default=3, help="of each static model")
     parser.add_argument("--epochs", type=int, default=100, help="at most, static")
     parser.add_argument("--dynamic-seeds", type=int, default=1, help="of each dynamic model")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from execd.core.events import Bar
+from execd.core.events import UNKNOWN_HOURS, Bar, Hours
 from execd.core.grid import Instrument, Lots, Nanos, Side, Ticks
 from execd.core.orders import OrderKind
 
@@ -14,8 +14,9 @@ class Observation:
     """What a policy is told before slice `slice` (from 0) of `slices`: nothing of it lies at or after `now`.
 
     `bars` are the closed intervals of the window so far (`slice` of them), `history` those before the start, all of
-    `interval` length, own prints included.  `curve` is the fallback's expected cumulative volume fraction at the end
-    of each slice.  `arrival` is the mid when the parent began, in ticks; `mid2` is twice the mid now.
+    `interval` length, own prints included; `hours` are the weeks before the start.  `curve` is the fallback's expected
+    cumulative volume fraction at the end of each slice.  `arrival` is the mid when the parent began, in ticks; `mid2`
+    is twice the mid now.
     """
 
     instrument: Instrument
@@ -34,6 +35,7 @@ class Observation:
     curve: tuple[float, ...]
     arrival: float | None
     mid2: int | None
+    hours: Hours = UNKNOWN_HOURS
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ Every other event is journalled before it is applied.  What a decision knew of t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from execd.core.grid import SECOND, Lots, Nanos, Notional, Side, Ticks
+from execd.core.grid import HOUR, SECOND, Lots, Nanos, Notional, Side, Ticks
 from execd.core.limits import RiskLimits
 from execd.core.orders import Fill, ParentOrder
 
@@ -56,6 +57,34 @@ class Bar:
     notional: Notional
     close: Ticks
     trades: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """The hours before a parent's start, without a step missing: `start` is the first one's first moment, UTC.
+
+    One `volume` and one `close` an hour; an hour that is not known, or in which nothing traded, has 0 for both.
+    """
+
+    start: Nanos
+    volume: tuple[Lots, ...]
+    close: tuple[Ticks, ...]
+
+    @classmethod
+    def of(cls, bars: Sequence[Bar]) -> Hours:
+        """Return bars of an hour, oldest first, with what is missing between them filled with unknown ones."""
+        if not bars:
+            return UNKNOWN_HOURS
+        first = bars[0].start // HOUR
+        size = bars[-1].start // HOUR - first + 1
+        volume, close = [Lots(0)] * size, [Ticks(0)] * size
+        for bar in bars:
+            if bar.volume > 0:
+                volume[bar.start // HOUR - first], close[bar.start // HOUR - first] = bar.volume, bar.close
+        return cls(Nanos(first * HOUR), tuple(volume), tuple(close))
+
+
+UNKNOWN_HOURS = Hours(Nanos(0), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +139,10 @@ class ParentSubmitted:
     """The operator handed us a parent order.
 
     `curve` is the expected cumulative fraction of the window's volume at the end of each slice (the last is 1.0), from
-    the fallback policy; `history` are bars of the slice's length before the start, oldest first.  `proposal_within` is
-    how long a policy may think, at most a quarter of a slice; `validity` how long after sending the venue may still act
-    on a request.  `own_prints`: our fills appear on the public tape; `contiguous`: its trade ids rise by one.  All that
-    decisions rest on is here, so that a replay needs no more.
+    the fallback policy; `history` are bars of the slice's length before the start, oldest first, and `hours` the weeks
+    before it.  `proposal_within` is how long a policy may think, at most a quarter of a slice; `validity` how long
+    after sending the venue may still act on a request.  `own_prints`: our fills appear on the public tape;
+    `contiguous`: its trade ids rise by one.  All that decisions rest on is here, so that a replay needs no more.
     """
 
     parent: ParentOrder
@@ -124,6 +153,7 @@ class ParentSubmitted:
     curve: tuple[float, ...]
     history: tuple[Bar, ...]
     proposal_within: Nanos = SECOND
+    hours: Hours = UNKNOWN_HOURS
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,7 @@ class Execution:
         self.validity = submitted.validity
         self.own_prints = submitted.own_prints
         self.history = submitted.history
+        self.hours = submitted.hours
         self._proposal_within = submitted.proposal_within
         self.schedule = Schedule(submitted.parent, submitted.curve, submitted.limits.ahead_ppm)
         self.tracker = VwapTracker(
@@ -232,6 +233,7 @@ class Execution:
             curve=self.schedule.curve,
             arrival=None if self.arrival2 is None else self.arrival2 / 2,
             mid2=self.market.mid2,
+            hours=self.hours,
         )
         return ProposeSlice(parent.id, number, observation, self._due)
 

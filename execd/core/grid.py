@@ -26,6 +26,7 @@ Notional = NewType("Notional", int)
 
 SECOND = Nanos(1_000_000_000)
 MINUTE = Nanos(60 * SECOND)
+HOUR = Nanos(60 * MINUTE)
 
 BPS = 10_000
 PPM = 1_000_000

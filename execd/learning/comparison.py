@@ -27,9 +27,9 @@ from execd.learning.protocol import day, learned_until, protocol
 from execd.learning.recipe import nanos
 from execd.learning.series import DataRefused, read_bars
 from execd.learning.walkforward import EMBARGO, EVERY, LEAST, METHODS, Span, Wanted, pool, walk
+from execd.policies.floats import Floats
 from execd.policies.learned import LearnedPolicy, ModelRefused, load
 from execd.policies.manifest import Manifest
-from execd.policies.state import Floats
 
 Say = Callable[[str, float], None]
 Results = dict[str, Any]

@@ -22,9 +22,9 @@ from execd.learning.examples import eager, examples, in_chunks, roll_out
 from execd.learning.recipe import Recipe
 from execd.learning.windows import Windows
 from execd.policies.curve import forecast
+from execd.policies.floats import Floats
 from execd.policies.learned import LearnedPolicy, ModelRefused, load
 from execd.policies.network import TargetNet
-from execd.policies.state import Floats
 
 Results = dict[str, Any]
 """{"cells": [...], "protocol": {...}}: plain data, ready for JSON."""

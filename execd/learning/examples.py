@@ -16,8 +16,9 @@ from execd.learning.costs import costs_bps
 from execd.learning.recipe import Costs
 from execd.learning.windows import Windows
 from execd.policies.features import NAMES, TARGET, features
+from execd.policies.floats import Floats
 from execd.policies.network import TargetNet
-from execd.policies.state import HISTORY, Floats
+from execd.policies.state import HISTORY
 
 Answer = Callable[[Floats], Floats]
 

@@ -17,7 +17,8 @@ from execd.learning.baselines.market import DAY, HOUR
 from execd.learning.evaluation import paired
 from execd.learning.walkforward import Decided
 from execd.learning.windows import Windows
-from execd.policies.state import HISTORY, Flags, Floats
+from execd.policies.floats import Flags, Floats
+from execd.policies.state import HISTORY
 
 CHAMPION = "convex_dynamic"
 WEEK = 7 * DAY

@@ -26,7 +26,7 @@ from execd.learning.recipe import Costs, Fills
 from execd.learning.walkforward import Decided
 from execd.learning.windows import Windows
 from execd.policies.features import features
-from execd.policies.state import Floats
+from execd.policies.floats import Floats
 
 _FULL, _FREE = Fills(), Costs()
 _PARTLY = Fills(mean=(0.8, 0.8))

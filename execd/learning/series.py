@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from execd.policies.state import Flags, Floats
+from execd.policies.floats import Flags, Floats
 
 TICK_GRID = 2_500_000_000
 """Cells of recorded trades, in nanoseconds: the common divisor of the slice lengths that are trained on."""

@@ -121,7 +121,7 @@ def train(recipe_path: Path, data_dir: Path, out_dir: Path, say: Say = silent) -
     save(out_dir, network, plan, cells, ranges, {})
     results = judge(data, {plan.name: load(out_dir)}, say) | {"learning": learned}
     save(out_dir, network, plan, cells, ranges, results)
-    (out_dir / CHECKPOINT).unlink()
+    (out_dir / CHECKPOINT).unlink(missing_ok=True)
     return results
 
 

@@ -25,7 +25,7 @@ from execd.learning.baselines.volume import Season, har_coming, season, static_c
 from execd.learning.examples import Answer, roll_out
 from execd.learning.series import DataRefused
 from execd.learning.windows import Windows
-from execd.policies.state import Floats
+from execd.policies.floats import Floats
 
 METHODS = (
     "twap",

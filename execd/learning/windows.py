@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from execd.learning.series import Series
 from execd.policies.curve import expected_curves
-from execd.policies.state import HISTORY, Flags, Floats, State
+from execd.policies.floats import Flags, Floats
+from execd.policies.profile import HOUR
+from execd.policies.season import HOURS, Season, gathered, nothing, season
+from execd.policies.state import HISTORY, State
 
 _CHUNK = 512
 
@@ -35,6 +38,7 @@ class Windows:
         notional: [W, HISTORY + n].
         close: [W, HISTORY + n].
         present: [W, HISTORY + n]; the window's own columns are all true.
+        season: What the hours before the starts say.
     """
 
     interval: int
@@ -45,6 +49,7 @@ class Windows:
     notional: Floats
     close: Floats
     present: Flags
+    season: Season
 
     def __len__(self) -> int:
         return len(self.start)
@@ -63,6 +68,7 @@ class Windows:
             present=self.present[:, :seen],
             curve=self.curve(),
             filled=filled,
+            season=self.season,
         )
 
     def curve(self) -> Floats:
@@ -106,16 +112,22 @@ class Windows:
             notional=self.notional[rows],
             close=self.close[rows],
             present=self.present[rows],
+            season=self.season.take(rows),
         )
 
     def forgetting(self, keep: NDArray[np.int64]) -> Windows:
-        """Return the windows with only the last keep[w] bars of each history known."""
+        """Return the windows with only the last keep[w] bars of each history known.
+
+        Where that is not all of them, the hours before are not known either.
+        """
         age = np.arange(HISTORY, 0, -1)
         present = self.present.copy()
         present[:, :HISTORY] &= age[None, :] <= keep[:, None]
         hidden = ~present
+        known = keep >= HISTORY
         return replace(
             self,
+            season=self.season.where(known),
             present=present,
             volume=np.where(hidden, 0.0, self.volume),
             notional=np.where(hidden, 0.0, self.notional),
@@ -143,7 +155,29 @@ def cut(series: Series, asset: int, interval: int, slices: int, cells: NDArray[n
     present = np.concatenate([p[3] for p in parts])
     start = series.start + series.interval * cells.astype(np.int64)
     owner = np.full(len(cells), asset, dtype=np.int64)
-    return Windows(interval, slices, owner, start, volume, notional, close, present)
+    return Windows(interval, slices, owner, start, volume, notional, close, present, _seasons(series, start))
+
+
+def _seasons(series: Series, start: NDArray[np.int64]) -> Season:
+    """The seasons of the windows at `start`, of the series' full hours; of none where its cells do not make hours."""
+    per, rest = divmod(HOUR, series.interval)
+    if rest or per < 1 or not len(start):
+        return nothing(len(start))
+    first = -(-series.start // HOUR)
+    skip = (first * HOUR - series.start) // series.interval
+    count = max(0, len(series.volume) - skip) // per
+    cells = slice(skip, skip + count * per)
+    volume, close = series.volume[cells].reshape(count, per).sum(axis=1), series.close[cells].reshape(count, per)[:, -1]
+    volume = np.where(series.known[cells].reshape(count, per).all(axis=1), volume, 0.0)
+    # Unknown hours around, so that every window finds its HOURS.
+    pad = np.zeros(HOURS)
+    volume, close = np.concatenate([pad, volume]), np.concatenate([pad, close])
+    parts = []
+    for i in range(0, len(start), _CHUNK):
+        at = start[i : i + _CHUNK]
+        index = np.minimum((at // HOUR - first)[:, None] + np.arange(HOURS)[None, :], len(volume) - 1)
+        parts.append(season(at, volume[index], close[index]))
+    return gathered(parts)
 
 
 def _cut(series: Series, interval: int, slices: int, cells: NDArray[np.int64]) -> tuple[Floats, Floats, Floats, Flags]:
@@ -180,4 +214,5 @@ def joined(parts: list[Windows]) -> Windows:
         notional=np.concatenate([part.notional for part in parts]),
         close=np.concatenate([part.close for part in parts]),
         present=np.concatenate([part.present for part in parts]),
+        season=gathered([part.season for part in parts]),
     )

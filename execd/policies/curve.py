@@ -19,18 +19,10 @@ from numpy.typing import NDArray
 from execd.core.commands import Observation
 from execd.core.grid import Nanos
 from execd.policies import Proposal
-from execd.policies.state import HISTORY, Flags, Floats, State, of, slice_bounds
-
-# Mean volume of each hour of the day (UTC) relative to the average hour, Monday to Friday and at the weekend.  Measured
-# on 30-minute bars of 26 USD-margined perpetuals, 2023-01-01 to 2024-09-30, each bar against its own week's mean.
-WEEKDAY = (
-    *(1.145, 1.093, 0.942, 0.831, 0.797, 0.827, 0.897, 0.965, 1.071, 1.039, 1.031, 0.983),
-    *(1.309, 1.476, 1.776, 1.636, 1.571, 1.277, 1.186, 1.078, 0.993, 0.851, 0.781, 0.736),
-)
-WEEKEND = (
-    *(0.923, 0.798, 0.663, 0.586, 0.650, 0.646, 0.636, 0.696, 0.734, 0.720, 0.724, 0.691),
-    *(0.780, 0.862, 0.937, 0.936, 0.967, 0.881, 0.786, 0.713, 0.799, 0.640, 0.765, 0.734),
-)
+from execd.policies.floats import Flags, Floats
+from execd.policies.profile import HOUR, profile_mass
+from execd.policies.season import HALF_LIVES_H, habit_at
+from execd.policies.state import HISTORY, State, of, slice_bounds
 
 # How the volume of the coming bars remembers the last ones: the part of the log surprise that is still there j bars
 # on is PULL * KEEP**j, for a fast and for a slow average.  Chosen on bars before 2024-10-01 (docs/evaluation.md).
@@ -42,29 +34,8 @@ SETTLE = 8.0
 QUIET = 0.05
 """Added to volume ratios before the logarithm, so that an empty bar is a finite surprise."""
 
-_HOUR = 3_600_000_000_000
-_WEEK = 168 * _HOUR
-_EPOCH_TO_MONDAY = 72 * _HOUR  # 1970-01-01 was a Thursday
-_HOURS = np.arange(169, dtype=np.float64)
-_WEEKLY = np.concatenate([[0.0], np.cumsum(WEEKDAY * 5 + WEEKEND * 2)])
-
-
-def profile_mass(start: NDArray[np.int64], bounds: NDArray[np.int64]) -> Floats:
-    """Return the expected volume between successive bounds by the static hour-of-week profile.
-
-    Args:
-        start: [B] moments, nanoseconds since the epoch.
-        bounds: [m + 1] offsets from them in nanoseconds, ascending; negative ones lie before.
-
-    Returns:
-        [B, m], in units of an average hour's volume.
-    """
-    # Counted from the start's own week, in whole nanoseconds: differences of short slices stay exact.
-    at = (start[:, None] + _EPOCH_TO_MONDAY) % _WEEK + bounds[None, :]
-    weeks, within = np.divmod(at, _WEEK)
-    cumulative = weeks * _WEEKLY[-1] + np.interp(within / _HOUR, _HOURS, _WEEKLY)
-    mass: Floats = cumulative[:, 1:] - cumulative[:, :-1]
-    return mass
+SLOW_PULL = (0.30, 0.10, 0.12, 0.20)
+"""The same for how the averages of the weeks before, by `season.HALF_LIVES_H`, stand to the level; they do not fade."""
 
 
 def expected_curve(start: Nanos, end: Nanos, slices: int) -> tuple[float, ...]:
@@ -97,6 +68,8 @@ class Forecast:
         before: [B] the same from the bars before the start alone.
         fast: [B] the recent bars' mean `ratio`, half-life FAST_HALF_LIFE bars.
         mid: [B] likewise with MID_HALF_LIFE.
+        slow: [B, 4] log of the averages by `HALF_LIVES_H` over `level`, each against expectation; 0 where unknown.
+        expected: [B, n] what each slice is expected to have by profile and habit alone, in average hours' volume.
         done: [B] the window's volume so far.
         coming: [B, n - k] the forecast volume of the slices left.
         target: [B] the catch-up target u at the end of the coming slice, in [0, 1].
@@ -107,17 +80,25 @@ class Forecast:
     before: Floats
     fast: Floats
     mid: Floats
+    slow: Floats
+    expected: Floats
     done: Floats
     coming: Floats
     target: Floats
 
 
 def expectation(state: State) -> Floats:
-    """Return [B, HISTORY + n] each bar's expected volume as a fraction of the window's: profile, then curve."""
-    bounds = np.arange(-HISTORY, 1, dtype=np.int64) * state.interval
-    window = profile_mass(state.start, np.array([0, state.interval * state.slices], dtype=np.int64))
-    before = profile_mass(state.start, bounds) / window
-    return np.concatenate([before, state.curve[:, :1], state.curve[:, 1:] - state.curve[:, :-1]], axis=1)
+    """Return [B, HISTORY + n] each bar's expected volume, in average hours', by the asset's own habit.
+
+    Before the start the static week has it, in the window the parent's curve.
+    """
+    grid = np.arange(-HISTORY, state.slices + 1, dtype=np.int64) * state.interval
+    static = profile_mass(state.start, grid)
+    whole = static[:, HISTORY:].sum(axis=1, keepdims=True)
+    static[:, HISTORY:] = whole * np.diff(state.curve, axis=1, prepend=0.0)
+    middles = state.start[:, None] + (grid[:-1] + state.interval // 2)[None, :]
+    expected: Floats = static * np.exp(habit_at(state.season.habit, middles))
+    return expected
 
 
 def forecast(state: State) -> Forecast:
@@ -135,15 +116,33 @@ def forecast(state: State) -> Forecast:
     age = np.arange(seen - 1, -1, -1, dtype=np.float64)
     fast = _mean(ratio, known * 0.5 ** (age / FAST_HALF_LIFE))
     mid = _mean(ratio, known * 0.5 ** (age / MID_HALF_LIFE))
+    slow = _slow(state, expected, level)
     count = known.sum(axis=1)
     trust = (count / (count + SETTLE))[:, None]
     ahead = np.arange(1, state.slices - state.slice + 1, dtype=np.float64)
     surprise = np.outer(fast - mid, FAST_PULL * FAST_KEEP**ahead) + np.outer(mid, MID_PULL * MID_KEEP**ahead)
-    coming = expected[:, seen:] * np.where(level > 0, level, 1.0)[:, None] * np.exp(trust * surprise)
+    lasting = np.exp(trust * surprise + (slow @ np.array(SLOW_PULL))[:, None])
+    coming = expected[:, seen:] * np.where(level > 0, level, 1.0)[:, None] * lasting
     done = state.volume[:, HISTORY:].sum(axis=1)
+    window = expected[:, HISTORY:]
     share = _over(done + coming[:, 0], done + coming.sum(axis=1))
-    target = np.where(level > 0, np.clip(share, 0.0, 1.0), state.curve[:, state.slice])
-    return Forecast(ratio, level, before, fast, mid, done, coming, target)
+    static = window[:, : state.slice + 1].sum(axis=1) / window.sum(axis=1)
+    target = np.clip(np.where(level > 0, share, static), 0.0, 1.0)
+    return Forecast(ratio, level, before, fast, mid, slow, window, done, coming, target)
+
+
+def _slow(state: State, expected: Floats, level: Floats) -> Floats:
+    """[B, 4]: the weeks' averages, aged by the slices of the window and with them added."""
+    k, hours = state.slice, state.interval / HOUR
+    half_lives = np.array(HALF_LIVES_H)
+    fade = 0.5 ** (np.arange(k - 1, -1, -1, dtype=np.float64)[:, None] * hours / half_lives)
+    aged = 0.5 ** (k * hours / half_lives)
+    window = state.present[:, HISTORY:]
+    volume = state.season.volume * aged + (state.volume[:, HISTORY:] * window) @ fade
+    mass = state.season.mass * aged + (expected[:, HISTORY : HISTORY + k] * window) @ fade
+    usual = mass * level[:, None]
+    known = (state.season.known > 0)[:, None] & (volume > 0) & (usual > 0)
+    return np.where(known, np.log(np.where(known, volume, 1.0) / np.where(known, usual, 1.0)), 0.0)
 
 
 def _mean(values: Floats, weights: Floats | Flags) -> Floats:

@@ -10,18 +10,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
 
 from execd.core.commands import Observation
-from execd.core.events import Bar
+from execd.core.events import UNKNOWN_HOURS, Bar, Hours
 from execd.core.grid import Instrument, Lots, Nanos, Notional, Side, Ticks
-from execd.policies import curve
+from execd.policies import curve, profile, season
 from execd.policies.curve import Forecast, expected_curve, forecast
-from execd.policies.state import HISTORY, Flags, Floats, State, of, of_many
+from execd.policies.floats import Flags, Floats
+from execd.policies.profile import HOUR
+from execd.policies.season import HOURS
+from execd.policies.state import HISTORY, State, of, of_many
 
-VERSION = 1
+VERSION = 2
 
 NAMES = (
     # where in the window we are
@@ -36,6 +40,9 @@ NAMES = (
     *("day_sin", "day_cos", "halfday_sin", "halfday_cos", "weekend", "hour_sin", "hour_cos"),
     # what is known, and our own progress
     *("known", "has_history", "lag"),
+    # the weeks before: volume and moves against them, and the asset's own day
+    *("slow_4h", "slow_16h", "slow_64h", "slow_256h", "swing_day", "swing_week", "last_day", "hours_known"),
+    *("habit_gap", "habit_next", "forecast_next"),
 )
 TARGET = NAMES.index("target")
 ELAPSED = NAMES.index("elapsed")
@@ -48,7 +55,9 @@ _CLIP = 5.0
 def features(state: State) -> Floats:
     """Return [B, len(NAMES)] features of B moments, float64, each in [-5, 5]."""
     seen = forecast(state)
-    columns = (*_position(state), *_volume(state, seen), *_price(state), *_clock(state), *_knowledge(state, seen))
+    path = _path(state)
+    columns = (*_position(state), *_volume(state, seen), *_price(state, path), *_clock(state))
+    columns += (*_knowledge(state, seen), *_weeks(state, seen, path), *_habit(state, seen))
     return np.clip(np.array(columns).T, -_CLIP, _CLIP)
 
 
@@ -87,8 +96,9 @@ def _volume(state: State, seen: Forecast) -> list[Floats]:
     coming = state.curve[:, k] - done
     rest = np.maximum(1.0 - done, 1e-9) / (n - k)
     scale = np.maximum(envelope(seen.target), 1e-3)
-    judged = (seen.before > 0) & (done > 0) & (seen.done > 0)
-    expected = np.where(judged, seen.before * done, 1.0)
+    plan = seen.expected[:, :k].sum(axis=1)
+    judged = (seen.before > 0) & (plan > 0) & (seen.done > 0)
+    expected = np.where(judged, seen.before * plan, 1.0)
     ratio = seen.ratio
     return [
         seen.target,
@@ -115,13 +125,26 @@ def _done_share(state: State, seen: Forecast) -> Floats:
     return np.where(known, seen.done / np.where(known, total, 1.0), static)
 
 
-def _price(state: State) -> list[Floats]:
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """The last price [B] before the slice, the log moves [B, HISTORY + k - 1] from bar to bar, and which are known."""
+
+    price: Floats
+    moves: Floats
+    known: Flags
+
+
+def _path(state: State) -> _Path:
     traded = state.present & (state.volume > 0) & (state.close > 0)
     at = np.maximum.accumulate(np.where(traded, np.arange(traded.shape[1]), -1), axis=1)
     price = np.where(at >= 0, state.close[np.arange(len(at))[:, None], np.maximum(at, 0)], 1.0)
-    both = (at[:, :-1] >= 0) & state.present[:, 1:]
+    known = (at[:, :-1] >= 0) & state.present[:, 1:]
     logs = np.log(price)
-    moves = np.where(both, logs[:, 1:] - logs[:, :-1], 0.0)
+    return _Path(price[:, -1], np.where(known, logs[:, 1:] - logs[:, :-1], 0.0), known)
+
+
+def _price(state: State, path: _Path) -> list[Floats]:
+    moves, both = path.moves, path.known
     rms = _rms(moves, both)
     recent = _rms(moves[:, -4:], both[:, -4:])
     moving, recently = rms > 0, (rms > 0) & (recent > 0)
@@ -129,8 +152,8 @@ def _price(state: State) -> list[Floats]:
     last = np.where(moving, moves[:, -1] / unit, 0.0)
     notional, volume = state.notional[:, HISTORY:].sum(axis=1), state.volume[:, HISTORY:].sum(axis=1)
     priced = moving & (volume > 0) & (notional > 0)
-    average = np.where(priced, notional / np.where(priced, volume, 1.0), price[:, -1])
-    drift = np.where(priced, np.log(price[:, -1] / average) / (unit * np.sqrt(max(1, state.slice))), 0.0)
+    average = np.where(priced, notional / np.where(priced, volume, 1.0), path.price)
+    drift = np.where(priced, np.log(path.price / average) / (unit * np.sqrt(max(1, state.slice))), 0.0)
     return [
         np.where(moving, np.log(1e4 * unit) / 2.0, 0.0),
         np.where(recently, np.log(np.where(recently, recent, 1.0) / unit), 0.0),
@@ -165,10 +188,46 @@ def _knowledge(state: State, seen: Forecast) -> list[Floats]:
     ]
 
 
+def _weeks(state: State, seen: Forecast, path: _Path) -> list[Floats]:
+    """How volume and moves stand to those of the weeks before."""
+    rms = _rms(path.moves, path.known)
+    hour = np.sqrt(state.interval / HOUR)
+    lately = _rms(path.moves[:, -24:], path.known[:, -24:])
+    return [
+        *(seen.slow[:, i] for i in range(seen.slow.shape[1])),
+        *(_log_over(state.season.swing[:, i] * hour, rms) for i in range(state.season.swing.shape[1])),
+        _log_over(lately, rms),
+        np.log1p(state.season.known) / np.log1p(HOURS),
+    ]
+
+
+def _habit(state: State, seen: Forecast) -> list[Floats]:
+    """The window by the asset's own day, and by the forecast: how far ahead of the static curve, and the next slice."""
+    k, n = state.slice, state.slices
+    whole = seen.expected.sum(axis=1)
+    static = seen.expected[:, : k + 1].sum(axis=1) / whole
+    scale = np.maximum(envelope(seen.target), 1e-3)
+    return [
+        (static - state.curve[:, k]) / scale,
+        np.log(n * seen.expected[:, k] / whole),
+        np.log((n - k) * seen.coming[:, 0] / seen.coming.sum(axis=1)),
+    ]
+
+
+def _log_over(a: Floats, b: Floats) -> Floats:
+    known = (a > 0) & (b > 0)
+    return np.where(known, np.log(np.where(known, a, 1.0) / np.where(known, b, 1.0)), 0.0)
+
+
 def schema() -> str:
     """Return the sha256 of everything that fixes what the features mean: names, version and constants."""
-    constants = {key: value for key, value in sorted(vars(curve).items()) if key.isupper() and key[0] != "_"}
-    facts = {"version": VERSION, "names": NAMES, "history": HISTORY, "curve": constants}
+    constants = {
+        f"{module.__name__}.{key}": value
+        for module in (curve, profile, season)
+        for key, value in sorted(vars(module).items())
+        if key.isupper() and isinstance(value, int | float | tuple)
+    }
+    facts = {"version": VERSION, "names": NAMES, "history": HISTORY, "constants": constants}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -205,7 +264,13 @@ def _example(slices: int, at: int, interval_s: float, history: int) -> Observati
         curve=expected_curve(start, end, slices),
         arrival=50_000.0,
         mid2=None,
+        hours=_hours(start) if history == HISTORY else UNKNOWN_HOURS,
     )
+
+
+def _hours(start: Nanos) -> Hours:
+    bars = [_bar(Nanos(start // HOUR * HOUR), Nanos(HOUR), i) for i in range(-HOURS, 0)]
+    return Hours.of(bars)
 
 
 def _bar(start: Nanos, interval: Nanos, i: int) -> Bar:

@@ -19,8 +19,8 @@ from execd.core.commands import Observation
 from execd.policies import Inputs, Proposal, features
 from execd.policies.curve import share_for
 from execd.policies.drift import Guard, refusal
+from execd.policies.floats import Floats
 from execd.policies.manifest import MANIFEST, WEIGHTS, Manifest, ModelRefused, OutOfRange, read, sha256
-from execd.policies.state import Floats
 
 if TYPE_CHECKING:
     from torch import Tensor

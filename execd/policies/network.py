@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from execd.policies.features import ELAPSED, INTERVAL, NAMES, TARGET
 
-LEGENDRE = 4
+LEGENDRE = 5
 KNOTS_S = (10.0, 180.0, 3600.0)
 """Slice lengths in seconds at which the linear part has weights of its own; between them it interpolates."""
 COLUMNS = (len(NAMES) + 1) * LEGENDRE * len(KNOTS_S)
@@ -81,9 +81,11 @@ def target(u: Tensor, z: Tensor) -> Tensor:
 
 
 def _legendre(elapsed: Tensor) -> Tensor:
-    """[B, LEGENDRE]: the polynomials of degree 0 to 3, shifted to [0, 1]."""
+    """[B, LEGENDRE]: the polynomials of degree 0 to 4, shifted to [0, 1]."""
     t = 2.0 * elapsed - 1.0
-    return torch.stack([torch.ones_like(t), t, (3 * t**2 - 1) / 2, (5 * t**3 - 3 * t) / 2], dim=1)
+    even = [torch.ones_like(t), (3 * t**2 - 1) / 2, (35 * t**4 - 30 * t**2 + 3) / 8]
+    odd = [t, (5 * t**3 - 3 * t) / 2]
+    return torch.stack([even[0], odd[0], even[1], odd[1], even[2]], dim=1)
 
 
 def _hats(at: Tensor, knots: Tensor) -> Tensor:

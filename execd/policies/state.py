@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from execd.core.commands import Observation
+from execd.core.events import Hours
 from execd.core.grid import Nanos
+from execd.policies.floats import Flags, Floats
+from execd.policies.profile import HOUR
+from execd.policies.season import HOURS, Season, gathered, season
 
 HISTORY = 96
-"""How many bars before the start are looked at, at most."""
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+"""How many bars of a slice's length before the start are looked at, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class State:
         present: [B, HISTORY + k] whether the bar is known at all.
         curve: [B, n] the expected cumulative fraction of the window's volume at the end of each slice.
         filled: [B] our own filled fraction of the parent, 0 to 1.
+        season: The assets' own habits, of the hours before the start.
     """
 
     slice: int
@@ -53,6 +56,7 @@ class State:
     present: Flags
     curve: Floats
     filled: Floats
+    season: Season
 
 
 def of(observation: Observation) -> State:
@@ -81,7 +85,34 @@ def of_many(observations: Sequence[Observation]) -> State:
         present=columns[:, 3] > 0,
         curve=np.array([each.curve for each in observations], dtype=np.float64),
         filled=np.array([each.filled / each.quantity for each in observations], dtype=np.float64),
+        season=gathered([_season(_Same(each.hours, int(each.start))) for each in observations]),
     )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Same:
+    """A parent's hours, which are one object for all of its slices: told apart by identity, not by 960 numbers."""
+
+    hours: Hours
+    start: int
+
+    def __hash__(self) -> int:
+        return hash((id(self.hours), self.start))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.hours is other.hours and self.start == other.start
+
+
+@lru_cache(maxsize=256)
+def _season(asked: _Same) -> Season:
+    """The season, of one row, of a parent: the same before every slice."""
+    volume, close = np.zeros((1, HOURS)), np.zeros((1, HOURS))
+    first = asked.start // HOUR - HOURS
+    for i, (quantity, price) in enumerate(zip(asked.hours.volume, asked.hours.close, strict=True)):
+        at = asked.hours.start // HOUR + i - first
+        if 0 <= at < HOURS:
+            volume[0, at], close[0, at] = quantity, price
+    return season(np.array([asked.start], dtype=np.int64), volume, close)
 
 
 def _placed(seen: Observation, length: int) -> list[list[float]]:

@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from execd.core.commands import Observation, ProposeSlice
-from execd.core.events import ParentSubmitted, QuoteChanged, SliceProposed
+from execd.core.events import Hours, ParentSubmitted, QuoteChanged, SliceProposed
 from execd.core.execution import Execution
-from execd.core.grid import BPS, PPM, Lots, Nanos, Side
+from execd.core.grid import BPS, HOUR, PPM, Lots, Nanos, Side
 from execd.core.schedule import sane
 from execd.core.score import score
 from execd.policies.curve import TwapPolicy
+from execd.policies.season import hours_wanted
+from execd.policies.state import HISTORY
 from execd.runtime import files
 from execd.runtime.admission import AdmissionRefused, admit, window
 from execd.runtime.advisor import Advice, Advisor, engage
 from execd.runtime.backtest_market import BacktestRefused, Market, history, prints, touch_at
 from execd.runtime.backtest_run import TAIL, Terms, Worked, work
-from execd.runtime.session import HISTORY_BARS
 from execd.runtime.settings import OrderFile, RiskFile, Settings
 
 TWAP = "twap"
@@ -226,8 +227,9 @@ def _admitted(
         own_prints=False,
         contiguous=True,
         curve=admission.curve,
-        history=history(market, start, interval, HISTORY_BARS),
+        history=history(market, start, interval, HISTORY),
         proposal_within=settings.timing.proposal_deadline,
+        hours=Hours.of(history(market, Nanos(start // HOUR * HOUR), HOUR, hours_wanted(interval))),
     )
     return submitted, wanted > most
 
@@ -259,6 +261,7 @@ def _observation(execution: Execution, number: int, filled: Lots) -> Observation
         curve=execution.schedule.curve,
         arrival=None if execution.arrival2 is None else execution.arrival2 / 2,
         mid2=None,
+        hours=execution.hours,
     )
 
 

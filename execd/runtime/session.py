@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from execd.core import doubt
 from execd.core.desk import Desk
-from execd.core.events import ParentSubmitted, QuoteChanged, Recovered
+from execd.core.events import Hours, ParentSubmitted, QuoteChanged, Recovered
 from execd.core.execution import Execution
-from execd.core.grid import BPS, Instrument, Nanos, Ticks
+from execd.core.grid import BPS, HOUR, Instrument, Nanos, Ticks
 from execd.core.limits import RiskLimits
 from execd.core.orders import ParentOrder
+from execd.policies.season import hours_wanted
+from execd.policies.state import HISTORY
 from execd.runtime import files
 from execd.runtime.admission import Admission, admit, window
 from execd.runtime.advisor import Advice, engage
@@ -27,9 +29,6 @@ from execd.runtime.replay import replay, restore_trackers
 from execd.runtime.shadow import engage_shadow
 from execd.venues import Venue
 from execd.venues.fuse import Fuse
-
-HISTORY_BARS = 48
-"""Bars before the start that a policy is shown."""
 
 MILLISECOND = 1_000_000
 
@@ -104,7 +103,8 @@ async def begin(
         say(warning)
     parent = admission.parent
     interval = Nanos((parent.end - parent.start) // parent.slices)
-    history = await venue.bars(job.order.symbol, interval, HISTORY_BARS, parent.start)
+    history = await venue.bars(job.order.symbol, interval, HISTORY, parent.start)
+    hours = await venue.bars(job.order.symbol, HOUR, hours_wanted(interval), parent.start)
     submitted = ParentSubmitted(
         parent=parent,
         limits=admission.limits,
@@ -114,6 +114,7 @@ async def begin(
         curve=admission.curve,
         history=tuple(history),
         proposal_within=job.settings.timing.proposal_deadline,
+        hours=Hours.of(hours),
     )
     header = files.header(job, parent.id, account, now, found.advice.sha256)
     journal = Journal.open(place.journal, header=header, create=True)

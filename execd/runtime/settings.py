@@ -174,7 +174,7 @@ class Settings(File):
         default=Path("models"), description="The folder of the trained models."
     )
     model: ModelName = Field(
-        default="vwap-1", description="The model of orders that name none; curve is the volume curve."
+        default="vwap-2", description="The model of orders that name none; curve is the volume curve."
     )
     shadow: ShadowName = Field(
         default="none", description="A second model that proposes beside the trading one; recorded, never obeyed."

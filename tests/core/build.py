@@ -246,7 +246,7 @@ class Work:
 
     def propose(self, share: float, number: int = 0, seconds: float | None = None) -> list[Command]:
         """The policy answers."""
-        return self.tell(SliceProposed(self.parent.id, number, share, "vwap-1"), seconds)
+        return self.tell(SliceProposed(self.parent.id, number, share, "vwap-2"), seconds)
 
     def fall_back(self, number: int = 0, seconds: float | None = None) -> list[Command]:
         """The policy does not answer, so that the curve decides."""

@@ -9,11 +9,11 @@ from typing import get_args
 import pytest
 
 from execd.core import commands, events
-from execd.core.events import Bar, Channel, Event, MarketView, Print
+from execd.core.events import Bar, Channel, Event, Hours, MarketView, Print
 from tests.core.build import a_bar, a_market
 
 # What facts are made of, and facts are not.
-PARTS = {Bar, Channel, MarketView}
+PARTS = {Bar, Channel, Hours, MarketView}
 
 
 def test_the_mid_is_doubled_so_that_it_stays_whole() -> None:

@@ -172,7 +172,7 @@ def test_a_proposal_becomes_an_order_for_its_share_of_what_is_left() -> None:
     assert order == SubmitOrder("P1n1", "BTC/USDT", Side.BUY, Lots(120), Ticks(BID), OrderKind.REST, 0, at(2))
     record = work.execution.ledger[0]
     assert (record.planned, record.target, record.share) == (100, 120, 0.12)
-    assert (record.decided_by, record.why, record.children, dict(record.notes)) == ("vwap-1", "proposed", 1, {})
+    assert (record.decided_by, record.why, record.children, dict(record.notes)) == ("vwap-2", "proposed", 1, {})
     assert (record.start, record.end) == (at(0), at(60))
     assert work.wakes_at == 5, "without an answer it is in doubt by then"
 
@@ -204,7 +204,7 @@ def test_where_the_model_proposes_nonsense_the_curve_decides_and_the_ledger_says
 
     assert only(SubmitOrder, work.propose(share)).quantity == 100
     record = work.execution.ledger[0]
-    assert (record.decided_by, record.why, record.share) == ("curve", f"vwap-1 proposed {share}", None)
+    assert (record.decided_by, record.why, record.share) == ("curve", f"vwap-2 proposed {share}", None)
 
 
 def test_where_the_policy_fails_the_curve_decides_and_the_ledger_says_why() -> None:

@@ -8,7 +8,7 @@ from tests.core.build import at
 
 
 def a_record() -> SliceRecord:
-    return SliceRecord(0, at(0), at(60), Lots(100), Lots(120), 0.12, "vwap-1", "proposed", Lots(0))
+    return SliceRecord(0, at(0), at(60), Lots(100), Lots(120), 0.12, "vwap-2", "proposed", Lots(0))
 
 
 def test_a_row_begins_with_nothing_sent_and_nothing_filled() -> None:

@@ -14,7 +14,7 @@ from execd.learning.baselines.market import DAY, HOUR, Market, coarse, last, las
 from execd.learning.baselines.tln import TemporalLinear
 from execd.learning.baselines.volume import har_coming, season, static_coming
 from execd.learning.series import Series
-from execd.policies.state import Floats
+from execd.policies.floats import Floats
 from tests.learning import made_up
 
 FIRST = made_up.FIRST_MS * 1_000_000

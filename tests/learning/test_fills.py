@@ -310,11 +310,11 @@ def test_the_loss_through_fills_and_costs_has_the_gradients_of_finite_difference
 
 def test_the_shipped_recipe_means_what_it_meant() -> None:
     """New keys with defaults: neither its parse nor what a manifest records of it may show them."""
-    plan = recipe.load(MODELS / "recipes" / "vwap-1.yaml")
+    plan = recipe.load(MODELS / "recipes" / "vwap-2.yaml")
 
     assert plan.training.fills.perfect
     assert plan.training.costs.none
-    recorded = json.loads((MODELS / "vwap-1" / "manifest.json").read_text())["recipe"]
+    recorded = json.loads((MODELS / "vwap-2" / "manifest.json").read_text())["recipe"]
     assert json.loads(msgspec.json.encode(msgspec.to_builtins(plan))) == recorded
 
 

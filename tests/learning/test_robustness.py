@@ -27,7 +27,8 @@ from execd.learning.series import Series
 from execd.learning.walkforward import METHODS, Decided
 from execd.learning.windows import Windows, cut, starts
 from execd.policies.features import NAMES, TARGET
-from execd.policies.state import HISTORY, Floats
+from execd.policies.floats import Floats
+from execd.policies.state import HISTORY
 from tests.learning import made_up
 
 MODEL = next(path.parent for path in sorted((Path(__file__).parents[2] / "models").glob("*/manifest.json")))

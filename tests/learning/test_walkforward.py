@@ -39,8 +39,9 @@ from execd.learning.walkforward import (
     walk,
 )
 from execd.policies.features import NAMES, TARGET
+from execd.policies.floats import Floats
 from execd.policies.manifest import ModelRefused
-from execd.policies.state import HISTORY, Floats
+from execd.policies.state import HISTORY
 from tests.learning import made_up
 
 FIRST = made_up.FIRST_MS * 1_000_000

@@ -10,14 +10,15 @@ import polars as pl
 import pytest
 
 from execd.core.commands import Observation
-from execd.core.events import Bar
+from execd.core.events import Bar, Hours
 from execd.core.grid import Instrument, Lots, Nanos, Notional, Side, Ticks
 from execd.learning.evaluation import catch_up
 from execd.learning.series import DataRefused, Series, read_bars, read_trades
 from execd.learning.windows import Windows, cut, joined, starts
 from execd.policies.curve import CurvePolicy, TwapPolicy, expected_curve
 from execd.policies.features import features, observe
-from execd.policies.state import HISTORY, Floats
+from execd.policies.floats import Floats
+from execd.policies.state import HISTORY
 from tests.learning import made_up
 
 HOUR = 3_600_000_000_000
@@ -86,12 +87,14 @@ def observation(one: Series, cell: int, at: int, slices: int, filled: int) -> Ob
     """The same moment as the core would describe it: hourly bars in lots and ticks."""
     start = one.start + cell * one.interval
 
-    def bar(i: int) -> Bar:
-        first = cell + 2 * i
+    def bar_at(first: int) -> Bar:
         both = slice(first, first + 2)
         volume, notional = int(one.volume[both].sum()), int(one.notional[both].sum())
-        opened = Nanos(start + i * HOUR)
+        opened = Nanos(one.start + first * one.interval)
         return Bar(opened, Lots(volume), Notional(notional), Ticks(int(one.close[first + 1])), 5)
+
+    def bar(i: int) -> Bar:
+        return bar_at(cell + 2 * i)
 
     tick = Decimal("0.001")
     return Observation(
@@ -111,6 +114,7 @@ def observation(one: Series, cell: int, at: int, slices: int, filled: int) -> Ob
         curve=expected_curve(Nanos(start), Nanos(start + slices * HOUR), slices),
         arrival=None,
         mid2=None,
+        hours=Hours.of([bar_at(first) for first in range(0, cell - cell % 2, 2)]),  # the record begins with an hour
     )
 
 

@@ -8,9 +8,10 @@ from decimal import Decimal
 import numpy as np
 
 from execd.core.commands import Observation
-from execd.core.events import Bar
-from execd.core.grid import Instrument, Lots, Nanos, Notional, Side, Ticks
+from execd.core.events import UNKNOWN_HOURS, Bar, Hours
+from execd.core.grid import HOUR, Instrument, Lots, Nanos, Notional, Side, Ticks
 from execd.policies.curve import expected_curve
+from execd.policies.season import HOURS, hours_wanted
 
 START = 1_714_564_020_000_000_000  # 2024-05-01 11:47 UTC
 
@@ -40,6 +41,13 @@ def bars(seed: int, first: int, last: int, interval: int, start: int = START) ->
     return tuple(made)
 
 
+def hours(seed: int, start: int = START) -> Hours:
+    """The weeks before a start, with a few hours missing."""
+    first = start // HOUR * HOUR
+    made = bars(seed, -HOURS, 0, HOUR, first)
+    return Hours.of([bar for i, bar in enumerate(made) if i % 97 != 5])
+
+
 def observation(
     at: int, slices: int = 12, interval: int = 7_500_000_000, history: int = 40, filled: int = 0, seed: int = 1
 ) -> Observation:
@@ -62,6 +70,7 @@ def observation(
         curve=expected_curve(Nanos(START), end, slices),
         arrival=6_000_000.0,
         mid2=12_000_000,
+        hours=hours(seed) if hours_wanted(interval) else UNKNOWN_HOURS,
     )
 
 
@@ -76,4 +85,9 @@ def scaled(seen: Observation, price: int, volume: int) -> Observation:
             close=Ticks(b.close * price),
         )
 
-    return replace(seen, bars=tuple(map(bar, seen.bars)), history=tuple(map(bar, seen.history)))
+    weeks = replace(
+        seen.hours,
+        volume=tuple(Lots(v * volume) for v in seen.hours.volume),
+        close=tuple(Ticks(c * price) for c in seen.hours.close),
+    )
+    return replace(seen, bars=tuple(map(bar, seen.bars)), history=tuple(map(bar, seen.history)), hours=weeks)

@@ -17,7 +17,7 @@ from execd.policies.learned import OutOfRange, load
 from execd.policies.manifest import Ranges
 from tests.policies.given import observation
 
-SHIPPED = Path(__file__).resolve().parents[2] / "models" / "vwap-1"
+SHIPPED = Path(__file__).resolve().parents[2] / "models" / "vwap-2"
 
 
 def ranges(low: float = 0.0, high: float = 1.0) -> Ranges:
@@ -50,7 +50,7 @@ def test_one_wild_feature_is_no_reason_and_more_are_one_that_names_the_worst() -
     assert guard.read(row(burst=5.0)).words == ""
     both = guard.read(row(burst=3.0, drift=-5.0))
     assert both.drift > LIMIT
-    assert both.words == "2 of 34 inputs are out of the training range, the worst drift: -5, trained on 0..1"
+    assert both.words == "2 of 45 inputs are out of the training range, the worst drift: -5, trained on 0..1"
 
 
 def test_a_feature_that_never_moved_in_training_may_not_move_far() -> None:
@@ -111,6 +111,6 @@ def test_the_shipped_model_does_not_answer_in_a_market_that_cannot_be() -> None:
     policy, seen = load(SHIPPED), observation(at=6, interval=60_000_000_000)
     mixed = replace(seen, bars=tuple(broken(bar, number) for number, bar in enumerate(seen.bars)))
 
-    assert policy.propose(seen).model == "vwap-1"
+    assert policy.propose(seen).model == "vwap-2"
     with pytest.raises(OutOfRange, match="out of the training range"):
         policy.propose(mixed)

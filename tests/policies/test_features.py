@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from execd.core.events import Bar
 from execd.core.grid import Lots, Notional, Ticks
 from execd.policies.features import NAMES, TARGET, features, golden_observations, observe, observe_many, schema
+from execd.policies.season import gathered
 from execd.policies.state import HISTORY, of
 from tests.policies.given import bars, observation, scaled
 
@@ -124,6 +125,7 @@ def test_one_row_at_a_time_gives_what_a_batch_gives() -> None:
         present=np.concatenate([s.present for s in states]),
         curve=np.concatenate([s.curve for s in states]),
         filled=np.concatenate([s.filled for s in states]),
+        season=gathered([s.season for s in states]),
     )
 
     assert features(batch) == pytest.approx(np.array([observe(each) for each in seen]), abs=1e-12)

@@ -156,8 +156,8 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
     ("other manifest", lambda f: edit(f, lambda m: m.update(schema=1)), r"schema is 1; allowed is 2"),
     ("no schema", lambda f: edit(f, lambda m: m.pop("schema")), r"schema is None; allowed is 2"),
     ("no ranges", lambda f: edit(f, lambda m: m.pop("ranges")), r"missing required field `ranges`"),
-    ("few ranges", lambda f: edit(f, lambda m: m["ranges"]["shares"].pop()), r"ranges.shares has not 34 rows of 5"),
-    ("short range", lambda f: edit(f, lambda m: m["ranges"]["quantiles"][3].pop()), r"quantiles has not 34 rows of 6"),
+    ("few ranges", lambda f: edit(f, lambda m: m["ranges"]["shares"].pop()), r"ranges.shares has not 45 rows of 5"),
+    ("short range", lambda f: edit(f, lambda m: m["ranges"]["quantiles"][3].pop()), r"quantiles has not 45 rows of 6"),
     ("falling range", lambda f: edit(f, lambda m: m["ranges"]["quantiles"][3].reverse()), r"quantiles fall somewhere"),
     ("unknown key", lambda f: edit(f, lambda m: m.update(extra=1)), r"unknown field `extra`"),
     ("missing key", lambda f: edit(f, lambda m: m.pop("golden")), r"missing required field `golden`"),
@@ -165,7 +165,7 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
     (
         "other features",
         lambda f: edit(f, lambda m: m["features"].update(sha256="0" * 64)),
-        r"feature schema is version 1 000000000000; allowed is version 1 [0-9a-f]{12}: train the model again",
+        r"feature schema is version 2 000000000000; allowed is version 2 [0-9a-f]{12}: train the model again",
     ),
     (
         "other feature version",
@@ -332,9 +332,9 @@ def test_inputs_unlike_those_of_training_raise_and_name_the_worst(folder: Path) 
     policy = load(folder)
 
     with pytest.raises(
-        OutOfRange, match=r"2 of 34 inputs are out of the training range, the worst (burst|volatility)"
+        OutOfRange, match=r"2 of 45 inputs are out of the training range, the worst (burst|volatility)"
     ) as out:
         policy.propose(observation(at=5))
     assert out.value.inputs is not None
-    assert out.value.inputs.drift == pytest.approx(2 / 34)
+    assert out.value.inputs.drift == pytest.approx(2 / 45)
     assert policy.propose(observation(at=11)).share == 1.0, "the rest is the rest, whatever the market does"

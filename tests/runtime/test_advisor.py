@@ -23,7 +23,7 @@ from execd.runtime.advisor import Advisor, engage
 from tests.runtime.process import ROOT
 
 MODELS = ROOT / "models"
-SHIPPED = "vwap-1"
+SHIPPED = "vwap-2"
 DEMO = Nanos(90 * SECOND)
 
 
@@ -203,9 +203,9 @@ def test_inputs_unlike_training_make_the_curve_decide_with_the_worst_named(tmp_p
     answer = advisor.answer(a_question())
 
     assert isinstance(answer, ProposalFailed)
-    assert "2 of 34 inputs are out of the training range, the worst day_cos: -0.793, trained on 2..2" in answer.why
+    assert "2 of 45 inputs are out of the training range, the worst day_cos: -0.793, trained on 2..2" in answer.why
     ((model, drift, _),) = looked
-    assert (model, drift) == (SHIPPED, 2 / 34)
+    assert (model, drift) == (SHIPPED, 2 / 45)
 
 
 def test_a_models_inputs_are_watched_and_a_curve_has_none() -> None:

@@ -380,7 +380,7 @@ def test_a_parent_is_made_no_larger_than_risk_yaml_allows(tmp_path: Path) -> Non
 @pytest.mark.skipif(not RECORDED.is_file(), reason="needs ../shared/data, the recorded market data")
 def test_on_a_recorded_tape_the_shipped_model_works_and_the_gap_is_a_number() -> None:
     """Ninety seconds in fifteen slices on recorded trades and quotes, by all three."""
-    asked = job(RECORDED, "vwap-1", "curve", "twap", parents=4, duration="90s", slices=15)
+    asked = job(RECORDED, "vwap-2", "curve", "twap", parents=4, duration="90s", slices=15)
     found = backtest.backtest(asked, quiet)
 
     assert found["markets"][RECORDED.stem]["quotes"] == "recorded"

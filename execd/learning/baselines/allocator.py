@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from execd.learning.baselines.market import Cells, Market
 from execd.learning.baselines.sequence import STRETCH, Course, Stretch, read, stretches
-from execd.policies.state import Floats
+from execd.policies.floats import Floats
 
 SEEDS = 3
 """Networks that are taught apart, from seeds one after the other; the mean of what they decide is the method's."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from execd.learning.baselines.market import DAY, Cells, Market
 from execd.learning.baselines.volume import Season
-from execd.policies.state import Flags, Floats
+from execd.policies.floats import Flags, Floats
 
 _YEAR_H = 24 * 365
 _ROUNDS = 8

@@ -21,7 +21,8 @@ from execd.learning.baselines.market import DAY, Cells, Market, last, rolling
 from execd.learning.baselines.tracking import shares
 from execd.learning.baselines.volume import Season
 from execd.learning.windows import Windows
-from execd.policies.state import HISTORY, Floats
+from execd.policies.floats import Floats
+from execd.policies.state import HISTORY
 
 ROUNDS = 50
 """Of reweighted least squares; 12 lose a point of gain against 50 (learning.md 8)."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from execd.learning.series import DataRefused, Series, read_bars
 from execd.learning.windows import Windows, cut, starts
-from execd.policies.state import Flags, Floats
+from execd.policies.floats import Flags, Floats
 
 Cells = NDArray[np.int64]
 

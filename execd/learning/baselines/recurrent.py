@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from execd.learning.baselines.allocator import SEEDS, Allocator, Lesson, decided, teach
 from execd.learning.baselines.market import Cells, Market
 from execd.learning.baselines.sequence import COLUMNS, Course
-from execd.policies.state import Floats
+from execd.policies.floats import Floats
 
 _WIDTH = 48
 _UNITS = 32

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from execd.learning.baselines.market import DAY, Cells, Market, rolling
-from execd.policies.state import Floats
+from execd.policies.floats import Floats
 
 COLUMNS = 11
 LOOKBACK = 120

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from execd.learning.baselines.market import DAY, HOUR, Cells, Market, rolling
-from execd.policies.state import Floats
+from execd.policies.floats import Floats
 
 LOOKBACK = 120
 _MEAN_OF = 336

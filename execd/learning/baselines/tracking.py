@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from execd.learning.baselines.market import Cells, Market
-from execd.policies.state import HISTORY, Floats
+from execd.policies.floats import Floats
+from execd.policies.state import HISTORY
 
 
 def planned(market: Market, rows: Cells, coming: Floats) -> Floats:

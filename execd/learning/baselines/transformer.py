@@ -22,7 +22,7 @@ from torch.nn import functional
 from execd.learning.baselines.allocator import SEEDS, Allocator, Lesson, decided, teach
 from execd.learning.baselines.market import Cells, Market
 from execd.learning.baselines.sequence import COLUMNS, Course
-from execd.policies.state import Floats
+from execd.policies.floats import Floats
 
 _WIDTH = 72
 _HEADS = 3

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from execd.learning.baselines.market import Market, last, rolling
-from execd.policies.state import Floats
+from execd.policies.floats import Floats
 
 _LEVEL_H = 168
 _SPANS_H = (3, 6, 24)
