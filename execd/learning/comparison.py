@@ -72,6 +72,7 @@ class _Job:
     models: tuple[Path, ...]
     methods: tuple[str, ...]
     seed: int
+    tried: bool
     pooled: Pooled | None = field(default=None, compare=False)
 
 
@@ -93,7 +94,7 @@ def compare(question: Question, say: Say) -> Results:
 
     Returns:
         `pool` and `assets` of the first shape, `by` its start hour and volatility, its `robustness` by scenario,
-        `shapes` with the same of every shape, and the `protocol`.
+        `shapes` with the same of every shape but for the robustness, and the `protocol`.
 
     Raises:
         ModelRefused: if a model folder is not as its manifest says, or two share a name.
@@ -185,7 +186,8 @@ def _jobs(question: Question, shape: Layout, span: Span, paths: list[Path], say:
         markets = (Market.read(path, shape.interval, shape.slices, span.until) for path in paths)
         told = f"teaching transformer_pooled {shape.text}"
         pooled = pool(markets, span, shape.slices, question.seed, lambda done: say(told, done))
-    return [_Job(path, shape, span, question.models, question.methods, question.seed, pooled) for path in paths]
+    tried = shape == question.shapes[0]  # what is achieved takes models many more decisions than what is planned
+    return [_Job(path, shape, span, question.models, question.methods, question.seed, tried, pooled) for path in paths]
 
 
 def _run(jobs: list[_Job], processes: int, say: Say) -> dict[_Job, Outcome | None]:
@@ -224,7 +226,10 @@ def _work(job: _Job, say: Callable[[float], None] | None = None) -> Outcome | No
     decided = walk(market, job.span, answers, Wanted(job.methods, job.seed, job.pooled), say)
     if decided is None:
         return None
-    return replace(judging.outcome(decided), tally=robustness.tally(decided, answers, job.path.stem, job.seed))
+    seen = judging.outcome(decided)
+    if not job.tried:
+        return seen
+    return replace(seen, tally=robustness.tally(decided, answers, job.path.stem, job.seed))
 
 
 @cache
@@ -249,7 +254,8 @@ def _judged(found: dict[str, Outcome | None], seed: int) -> Results:
     if parts:
         pool = judging.joined(list(parts.values()))
         out["pool"] = judging.figures(pool, seed)
-        out["robustness"] = robustness.figures([part.tally for part in parts.values() if part.tally], seed)
+        tallies = [part.tally for part in parts.values() if part.tally]
+        out["robustness"] = robustness.figures(tallies, seed) if tallies else {}
         out["assets"] = {asset: judging.figures(part, seed) for asset, part in parts.items()}
         out["by"] = {
             "start_hour": judging.by_hour(pool, seed),

@@ -34,7 +34,7 @@ def tables(results: dict[str, Any]) -> Iterator[Table]:
             yield _grid(f"{shape}: less than TWAP by start hour (UTC), %", judged["by"]["start_hour"], _gain)
             yield _grid(f"{shape}: mean |slippage| by volatility before, bps", judged["by"]["volatility"], _mae)
             yield _grid(f"{shape}: less than TWAP by volatility before, %", judged["by"]["volatility"], _gain)
-            tried = judged["robustness"]
+        if tried := judged["robustness"]:
             yield _grid(f"{shape}: mean |slippage| and costs by what is achieved, bps", tried, _mae)
             yield _grid(f"{shape}: less than TWAP by what is achieved, %", tried, _gain)
             yield _grid(f"{shape}: minus {CHAMPION} by what is achieved, bps", tried, _difference)

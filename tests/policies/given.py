@@ -41,11 +41,11 @@ def bars(seed: int, first: int, last: int, interval: int, start: int = START) ->
     return tuple(made)
 
 
-def hours(seed: int, start: int = START) -> Hours:
-    """The weeks before a start, with a few hours missing."""
-    first = start // HOUR * HOUR
-    made = bars(seed, -HOURS, 0, HOUR, first)
-    return Hours.of([bar for i, bar in enumerate(made) if i % 97 != 5])
+def hours(seed: int, interval: int = HOUR, start: int = START) -> Hours:
+    """The weeks before a start, with as much volume as bars of `interval` have, and a few hours missing."""
+    made = bars(seed, -HOURS, 0, HOUR, start // HOUR * HOUR)
+    more = [replace(bar, volume=Lots(bar.volume * HOUR // interval)) for bar in made]
+    return Hours.of([bar for i, bar in enumerate(more) if i % 97 != 5])
 
 
 def observation(
@@ -70,7 +70,7 @@ def observation(
         curve=expected_curve(Nanos(START), end, slices),
         arrival=6_000_000.0,
         mid2=12_000_000,
-        hours=hours(seed) if hours_wanted(interval) else UNKNOWN_HOURS,
+        hours=hours(seed, interval) if hours_wanted(interval) else UNKNOWN_HOURS,
     )
 
 
