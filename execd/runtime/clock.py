@@ -24,8 +24,13 @@ class Clock:
         return Nanos(self._latest)
 
     def shift(self, offset: Nanos) -> None:
-        """Follow the venue's clock from now on: `offset` is its time minus ours."""
+        """Follow the venue's clock from now on: `offset` is its time minus ours.
+
+        For a start, before anything was decided: a clock that ran ahead goes back, instead of standing still until the
+        venue's time has caught up with it.
+        """
         self._base += offset
+        self._latest = 0
 
     def not_before(self, moment: Nanos) -> None:
         """Start no earlier than the last moment of an earlier life."""

@@ -6,7 +6,8 @@ again (after a failed fsync nobody knows what the disk holds): the journal is th
 told at once from the writer's thread, and the process must stop.
 
 SQLite in WAL mode with synchronous=FULL, from apsw's own library.  One thread writes, and commits in one transaction
-all that has gathered meanwhile; the event loop never waits for the disk.
+all that has gathered meanwhile; the event loop never waits for the disk.  Who has neither threads nor a loop, as the
+simulation, opens it with `threaded=False`, calls `write` at moments of its own and hears by `when_durable`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ class JournalFailed(JournalError):
     """A write did not become durable: nothing may be decided or sent any more by this process."""
 
 
+Settled = Callable[[JournalFailed | None], None]
+"""Told once what became of a row: None where it is durable, else why it never will be.  Called by whoever writes."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Pending:
     seq: int
@@ -53,7 +58,9 @@ class _Pending:
 class Journal:
     """An open journal.  `append` and `sync` belong to one event loop (or one thread); the writer has its own."""
 
-    def __init__(self, path: Path, connection: apsw.Connection, lock: int, found: journal_file.Contents) -> None:
+    def __init__(
+        self, path: Path, connection: apsw.Connection, lock: int, found: journal_file.Contents, *, threaded: bool = True
+    ) -> None:
         self.path = path
         self.header = found.header
         self.starts = found.starts
@@ -68,12 +75,13 @@ class Journal:
         self._starts_chain = found.starts_chain
         self._inbox: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._guard = threading.Lock()
-        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._waiters: list[tuple[int, Settled]] = []
+        self._threaded = threaded
         self._thread: threading.Thread | None = None
         self._closed = False
 
     @classmethod
-    def open(cls, path: Path, *, header: Header, create: bool) -> Journal:
+    def open(cls, path: Path, *, header: Header, create: bool, threaded: bool = True) -> Journal:
         """Open the journal of one parent, checking every row; make it where it is absent and `create` allows.
 
         Args:
@@ -81,6 +89,7 @@ class Journal:
             header: what the journal must be of.  Parent, account, mode and order file must be as stored; the rest is
                 written only when the file is made, and `journal.header` is what is stored.
             create: whether an absent journal may be made.
+            threaded: whether a thread of the journal's own writes what is appended; else it waits for `write`.
 
         Raises:
             JournalError: one sentence naming the file: absent, in use, not a journal, another schema, another
@@ -93,7 +102,8 @@ class Journal:
             try:
                 connection = journal_file.connect(path, write=True)
                 try:
-                    return cls(path, connection, lock, _prepare(connection, path, header, create=create))
+                    found = _prepare(connection, path, header, create=create)
+                    return cls(path, connection, lock, found, threaded=threaded)
                 except BaseException:
                     connection.close()
                     raise
@@ -151,6 +161,11 @@ class Journal:
         """The number of the last row that was appended; 0 where there is none."""
         return self._appended
 
+    @property
+    def durable(self) -> int:
+        """The number of the last row that is durable; 0 where there is none."""
+        return self._durable
+
     def start(self, at: Nanos, clock_offset: Nanos, header: Header) -> None:
         """Record, durably before returning, that a process begins to work: the builds and hashes in `header`.
 
@@ -187,22 +202,44 @@ class Journal:
         kind, body = encode(fact)
         self._appended += 1
         self._inbox.put(_Pending(self._appended, at, kind, body, encode_all(commands), since))
-        if self._thread is None:
+        if self._thread is None and self._threaded:
             self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
             self._thread.start()
         return self._appended
 
     async def sync(self, seq: int) -> None:
         """Wait until row `seq` and all before it are durable.  Raises JournalFailed."""
+        waiter = asyncio.get_running_loop().create_future()
+        if not self.when_durable(seq, lambda failed: _call(waiter, failed)):
+            await waiter
+
+    def when_durable(self, seq: int, then: Settled) -> bool:
+        """Return True where row `seq` and all before it are durable; else have whoever writes call `then`, once.
+
+        Raises:
+            JournalFailed: an earlier write failed.
+        """
         with self._guard:
             if self.failed is not None:
                 raise self.failed
             if seq <= self._durable:
-                return
+                return True
             assert seq <= self._appended, f"row {seq} was never appended"
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append((seq, waiter))
-        await waiter
+            self._waiters.append((seq, then))
+            return False
+
+    def write(self) -> None:
+        """Write all that has gathered, here and now: for a journal that was opened without a thread.
+
+        A write that fails is told to `on_failure` and to those who wait, as it is by the thread.
+        """
+        assert not self._threaded, "the thread writes"
+        batch: list[_Pending] = []
+        while not self._inbox.empty():
+            item = self._inbox.get_nowait()
+            assert item is not None, "only a thread is told to end"
+            batch.append(item)
+        self._write(batch)
 
     def rows(self) -> Iterator[Row]:
         """Read back, in order, all rows that are durable at this moment.  Raises JournalError for one that cannot."""
@@ -218,6 +255,8 @@ class Journal:
         if self._thread is not None:
             self._inbox.put(None)
             self._thread.join()
+        elif not self._threaded and self.failed is None:
+            self.write()
         try:
             self._connection.close()
         except apsw.Error as error:
@@ -232,15 +271,18 @@ class Journal:
         going = True
         while going and self.failed is None:
             batch, going = self._gather()
-            try:
-                self._commit(batch)
-                self._settle()
-                now = time.monotonic()
-                for pending in batch:
-                    self.on_durable(pending.kind, now - pending.since)
-            # Whatever it was, the next rows will not be durable, and a dead writer must not go unnoticed.
-            except Exception as error:
-                self._fail(error)
+            self._write(batch)
+
+    def _write(self, batch: list[_Pending]) -> None:
+        try:
+            self._commit(batch)
+            self._settle()
+            now = time.monotonic()
+            for pending in batch:
+                self.on_durable(pending.kind, now - pending.since)
+        # Whatever it was, the next rows will not be durable, and a dead writer must not go unnoticed.
+        except Exception as error:
+            self._fail(error)
 
     def _gather(self) -> tuple[list[_Pending], bool]:
         """Wait for one row, then take all that are there; False with it when it is time to end."""
@@ -268,19 +310,19 @@ class Journal:
 
     def _settle(self) -> None:
         with self._guard:
-            done = [waiter for seq, waiter in self._waiters if seq <= self._durable]
-            self._waiters = [(seq, waiter) for seq, waiter in self._waiters if seq > self._durable]
-        for waiter in done:
-            _call(waiter, None)
+            done = [then for seq, then in self._waiters if seq <= self._durable]
+            self._waiters = [(seq, then) for seq, then in self._waiters if seq > self._durable]
+        for then in done:
+            then(None)
 
     def _fail(self, error: Exception) -> JournalFailed:
-        failed = JournalFailed(f"{self.path}: a write to the journal failed: {error or type(error).__name__}")
+        failed = JournalFailed(f"{self.path}: a write to the journal failed: {str(error) or type(error).__name__}")
         with self._guard:
             self.failed = failed
             waiters, self._waiters = self._waiters, []
         self.on_failure(failed)
-        for _, waiter in waiters:
-            _call(waiter, failed)
+        for _, then in waiters:
+            then(failed)
         return failed
 
 

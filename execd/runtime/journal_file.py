@@ -110,7 +110,7 @@ def saying(path: Path) -> Iterator[None]:
     except (apsw.CorruptError, UnicodeDecodeError) as error:
         raise JournalError(f"{path}: the journal is corrupt ({error}); restore it from a copy") from error
     except (apsw.Error, OSError) as error:
-        raise JournalError(f"{path}: the journal cannot be used: {error or type(error).__name__}") from error
+        raise JournalError(f"{path}: the journal cannot be used: {str(error) or type(error).__name__}") from error
 
 
 def connect(path: Path, *, write: bool) -> apsw.Connection:

@@ -173,13 +173,19 @@ def _engage(job: Job, duration: Nanos, slices: int) -> tuple[Advice, Advice | No
 def arm(session: Session, venue: Venue) -> None:
     """Give the venue its fuse, with what earlier lives have sent."""
     execution: Execution = next(iter(session.desk.executions.values()))
-    fuse = fuse_of(
-        execution.parent,
-        execution.limits,
-        session.reference,
-        killed=lambda: session.latch.tripped,
-        processing=venue.caps.request_validity,
+    venue.arm(
+        fuse_after(
+            execution,
+            session.reference,
+            killed=lambda: session.latch.tripped,
+            processing=venue.caps.request_validity,
+        )
     )
+
+
+def fuse_after(execution: Execution, reference: Ticks, *, killed: Callable[[], bool], processing: Nanos) -> Fuse:
+    """The fuse of a parent that has a past: what it sent and what became of that is counted."""
+    fuse = fuse_of(execution.parent, execution.limits, reference, killed=killed, processing=processing)
     for order in execution.blotter.orders.values():
         fuse.adopt(
             order.client_id,
@@ -187,8 +193,9 @@ def arm(session: Session, venue: Venue) -> None:
             order.filled,
             valid_until=Nanos(order.sent_at + doubt.SEND_WITHIN),
             closed=not order.alive,
+            missing=order.missing,
         )
-    venue.arm(fuse)
+    return fuse
 
 
 def fuse_of(

@@ -88,9 +88,15 @@ class Fuse:
         """Whether a client id is one of the parent's children."""
         return order.startswith(self._prefix) and order[len(self._prefix) :].isdigit()
 
-    def adopt(self, order: str, quantity: Lots, filled: Lots, *, valid_until: Nanos, closed: bool) -> None:
-        """Count an order that an earlier life of the process sent, as the journal has it."""
-        self._orders[order] = _Sent(quantity, valid_until, filled, closed)
+    def adopt(
+        self, order: str, quantity: Lots, filled: Lots, *, valid_until: Nanos, closed: bool, missing: int = 0
+    ) -> None:
+        """Count an order that an earlier life of the process sent, as the journal has it.
+
+        `missing` are the "not found" answers that count already: the core goes on from there, and so must we.
+        """
+        closed = closed or missing >= MISSING_NEEDED
+        self._orders[order] = _Sent(quantity, valid_until, filled, closed, missing)
 
     def check(self, command: SubmitOrder, now: Nanos) -> str | None:
         """Let an order pass (None, and it is counted as sent) or say why not.

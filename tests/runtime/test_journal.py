@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import multiprocessing
 import os
 import random
 import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -107,6 +110,7 @@ async def test_rows_can_be_read_while_another_connection_writes(path: Path) -> N
 async def test_sync_waits_for_its_row_and_durable_rows_are_reported(path: Path) -> None:
     journal = Journal.open(path, header=HEADER, create=True)
     seen: list[tuple[str, float]] = []
+    before = time.monotonic()
     journal.on_durable = lambda kind, seconds: seen.append((kind, seconds))
     waits = [asyncio.create_task(journal.sync(journal.append(Nanos(n), Woken(), []))) for n in range(20)]
     await asyncio.wait_for(asyncio.gather(*waits), PATIENCE)
@@ -114,7 +118,7 @@ async def test_sync_waits_for_its_row_and_durable_rows_are_reported(path: Path) 
 
     journal.close()
     assert [kind for kind, _ in seen] == ["Woken"] * 20
-    assert all(seconds >= 0 for _, seconds in seen)
+    assert all(0 <= seconds <= time.monotonic() - before for _, seconds in seen)
 
 
 async def test_appends_that_gather_while_the_disk_is_busy_share_one_transaction(path: Path) -> None:
@@ -385,7 +389,7 @@ async def test_a_failed_fsync_fails_the_journal_for_good(path: Path, disk: BadDi
 async def test_a_start_that_does_not_become_durable_is_a_failure(path: Path, disk: BadDisk) -> None:
     journal = Journal.open(path, header=HEADER, create=True)
     disk.bad = True
-    with pytest.raises(JournalFailed):
+    with pytest.raises(JournalFailed, match=r"p1\.journal: a write to the journal failed: .*(fsync|I/O)"):
         journal.start(Nanos(1), Nanos(0), HEADER)
     disk.bad = False
     journal.close()
@@ -415,8 +419,140 @@ def test_a_row_of_an_unknown_kind_is_named(path: Path) -> None:
     journal.close()
 
     _, rows = Journal.read(path)
-    with pytest.raises(JournalError, match="row 2: unknown kind of message 'ParentTeleported'"):
-        list(rows)
+    for each in (rows, made(path).rows()):
+        with pytest.raises(JournalError) as refusal:
+            list(each)
+        assert str(refusal.value).startswith(f"{path}: row 2: unknown kind of message 'ParentTeleported'")
+
+
+@pytest.mark.parametrize("use", [Journal.peek, Journal.holds_nothing, Journal.read])
+def test_looking_at_a_journal_makes_and_changes_none(path: Path, use: Callable[[Path], object]) -> None:
+    """An absent file stays absent, a text stays the text that it was, and the refusal names the file."""
+    with pytest.raises(JournalError, match="there is no journal"):
+        use(path)
+    assert not path.exists()
+    a_text(path)
+    before = path.read_bytes()
+    with pytest.raises(JournalError) as refusal:
+        use(path)
+    assert str(refusal.value).startswith(f"{path}: not a journal")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["PRAGMA application_id=7", "PRAGMA user_version=99", "DELETE FROM header"])
+def test_a_header_that_is_not_ours_is_refused_by_name(path: Path, damage: str) -> None:
+    written(path, rows=1)
+    with sqlite3.connect(path) as connection:
+        connection.execute(damage)
+    for use in (Journal.peek, Journal.holds_nothing):
+        with pytest.raises(JournalError) as refusal:
+            use(path)
+        assert str(refusal.value).startswith(f"{path}: ")
+
+
+def test_a_journal_without_a_fact_is_known_for_one(path: Path) -> None:
+    """Neither a file without a table nor starts alone are facts; one row is."""
+    path.touch()
+    assert Journal.holds_nothing(path)
+    journal = Journal.open(path, header=HEADER, create=True)
+    journal.start(Nanos(1), Nanos(0), HEADER)
+    journal.close()
+    assert Journal.holds_nothing(path)
+    written(path, rows=1)
+    assert not Journal.holds_nothing(path)
+
+
+def test_the_rows_of_a_journal_that_was_taken_away_are_not_made_anew(path: Path) -> None:
+    journal = made(path, rows=1)
+    path.unlink()
+    with pytest.raises(JournalError, match="there is no journal"):
+        list(journal.rows())
+    assert not path.exists()
+    journal.close()
+
+
+async def test_what_is_durable_already_is_not_waited_for(path: Path) -> None:
+    journal = made(path, rows=2)
+    await asyncio.wait_for(journal.sync(2), PATIENCE)
+    assert journal.durable == 2
+    for seq in (2, 1, 2):
+        await asyncio.wait_for(journal.sync(seq), PATIENCE)
+    journal.close()
+
+
+async def test_one_who_waits_hears_of_the_failure(path: Path) -> None:
+    """The row was appended, and waited for, before the disk refused it."""
+    journal = Journal.open(path, header=HEADER, create=True)
+    gate = threading.Event()
+
+    def refusing() -> bool:
+        gate.wait(PATIENCE)
+        return True
+
+    journal._connection.set_commit_hook(refusing)
+    waiting = asyncio.create_task(journal.sync(journal.append(Nanos(1), Woken(), [])))
+    await asyncio.sleep(0)
+    gate.set()
+    with pytest.raises(JournalFailed, match=r"p1\.journal: a write to the journal failed"):
+        await asyncio.wait_for(waiting, PATIENCE)
+    journal.close()
+
+
+async def test_a_failure_without_words_is_told_by_its_kind(path: Path) -> None:
+    journal = Journal.open(path, header=HEADER, create=True)
+    failed = threading.Event()
+    journal.on_failure = lambda _: failed.set()
+
+    def broken(_kind: str, _seconds: float) -> None:
+        raise ValueError
+
+    journal.on_durable = broken
+    journal.append(Nanos(1), Woken(), [])
+    assert await asyncio.to_thread(failed.wait, PATIENCE)
+    assert str(journal.failed) == f"{path}: a write to the journal failed: ValueError"
+    journal.close()
+
+
+def test_the_writer_does_not_keep_a_process_alive(path: Path) -> None:
+    """A process that leaves does not wait for its disk; the thread's name stands in a dump of all threads."""
+    journal = made(path, rows=1)
+    assert journal._thread is not None
+    assert (journal._thread.daemon, journal._thread.name) == (True, "journal")
+    journal.close()
+
+
+def test_out_of_turn_a_journal_says_what_is_wrong(path: Path) -> None:
+    journal = made(path, rows=1)
+    with pytest.raises(AssertionError, match=r"^starts are recorded before rows are appended"):
+        journal.start(Nanos(2), Nanos(0), HEADER)
+    journal.close()
+    with pytest.raises(AssertionError, match=r"^the journal is closed"):
+        journal.append(Nanos(2), Woken(), [])
+    journal.close()
+
+
+def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
+    """Asked by a process without privileges, since root may write anywhere."""
+    folder = Path(tempfile.mkdtemp(prefix="execd-ro-"))
+    try:
+        folder.chmod(0o555)
+        child = multiprocessing.get_context("fork").Process(target=_unprivileged, args=(folder / "p1.journal",))
+        child.start()
+        child.join(PATIENCE)
+        assert child.exitcode == 0
+        assert not list(folder.iterdir())
+    finally:
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+def _unprivileged(path: Path) -> None:
+    if os.geteuid() == 0:
+        os.setuid(65534)
+    with pytest.raises(JournalError) as refusal:
+        Journal.open(path, header=HEADER, create=True)
+    assert str(refusal.value).startswith(f"{path}: the journal cannot be used: ")
+    assert "Permission denied" in str(refusal.value)
 
 
 def test_a_copy_in_another_place_reads_the_same(path: Path, tmp_path: Path) -> None:

@@ -276,13 +276,13 @@ MUTANTS = (
     Mutant("a fill after the close is refused", 60, ((ChildOrder, "record", _none_after_close),)),
     Mutant("the venue's final count is ignored", 60, ((Blotter, "_apply", _closed_uncounted),)),
     Mutant("fills that were counted are not asked for at the end", 60, ((Blotter, "unitemised", False),)),
-    Mutant("a fill of an order that we never sent is dropped", 300, ((Blotter, "_stray", _drop),)),
-    Mutant("an overfill does not halt", 400, ((Execution, "_halt", lambda *_: []),)),
+    Mutant("a fill of an order that we never sent is dropped", 60, ((Blotter, "_stray", _drop),), front="treachery"),
+    Mutant("an overfill does not halt", 60, ((Execution, "_halt", lambda *_: []),), front="treachery"),
     # Recovery.
     Mutant("recovery forgets what was in flight", 60, ((Execution, "_recover", _forgetful),)),
     Mutant("recovery goes on draining", 60, ((Execution, "_recover", _still_draining),)),
     Mutant("recovery is not told", 60, ((Execution, "_apply", _deaf_to(Recovered)),)),
-    Mutant("an end that a crash cut off is not told again", 400, ((Execution, "_recover", _recover_dumb),)),
+    Mutant("an end that a crash cut off is not told again", 60, ((Execution, "_recover", _recover_dumb),)),
     Mutant("a decision rests on what the journal does not hold", 30, ((router, "_rest_price", _Odd.price),)),
     # Holds.
     Mutant("the kill switch is ignored", 60, ((Execution, "_apply", _deaf_to(KillTripped)),)),

@@ -6,6 +6,7 @@ Each method is one promise; a broken one raises Wreck with a sentence.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from execd.core.commands import Command, FinishParent, ProposeSlice, RaiseAlarm, RecordRefusal, SubmitOrder
 from execd.core.desk import Desk
@@ -23,10 +24,15 @@ from execd.core.events import (
     StreamRestored,
 )
 from execd.core.execution import Execution
-from execd.core.grid import SECOND, Lots, Side
+from execd.core.grid import SECOND, Lots, Nanos, Side
 from execd.core.risk import Refusal
+from execd.runtime.journal import Row
+from execd.runtime.replay import Replay
 from tests.sim.sea import Sea, Wreck
 from tests.sim.venue import Venue
+
+CLOCK_AWAY_MAX = 1.0
+"""Seconds by which our time may differ from the venue's: an answer is never known to be younger."""
 
 CONTROLS = {refusal.value for refusal in Refusal}
 
@@ -52,12 +58,19 @@ class Oracles:
         self.finished: dict[str, str] = {}
         self.aims: dict[str, tuple[int, int]] = {}
         self.shown = sea.now
+        self.now = sea.now
+        self.durable = 0
+        self.rows_of: dict[str, int] = {}
+        self.volumes: dict[str, int] = {}
         self.checks = 0
 
-    def check(self, desk: Desk, fact: Event, commands: list[Command]) -> None:
-        """Check all that can be checked after a fact and its commands."""
+    def check(self, desk: Desk, now: Nanos, fact: Event, commands: Sequence[Command]) -> None:
+        """Check all that can be checked after a fact and its commands; `now` is the process's own time."""
+        self._time(now)
         if isinstance(fact, MarketObserved):
             must(not commands, "a look at the market is no decision")
+            must(fact.view.volume >= self.volumes.get(fact.parent, 0), "the market's volume over the window fell")
+            self._listen(fact)
             return
         self.checks += 1
         self._listen(fact)
@@ -69,13 +82,39 @@ class Oracles:
             if self.checks % 64 == 0:
                 execution.blotter.assert_sums()
 
-    def reborn(self) -> None:
-        """The process is new: what it believed past its synced journal is forgotten, and so is any drain."""
+    def _time(self, now: Nanos) -> None:
+        """The process's time is the venue's, and never goes back."""
+        must(now >= self.now, f"time went back by {(self.now - now) / SECOND:.3f} s")
+        away = (now - self.sea.now - self.venue.skew) / SECOND
+        must(abs(away) <= CLOCK_AWAY_MAX, f"our time is {away:.3f} s away from the venue's")
+        self.now = now
+
+    def recovered(self, before: Sequence[Row], rows: Sequence[Row], found: Replay) -> None:
+        """A death has left a beginning of what was written, with all in it that was durable or has left us."""
+        for number, (old, new) in enumerate(zip(before, rows, strict=False), 1):
+            # A NaN is not equal to itself.
+            must(old == new or str(old) == str(new), f"row {number} was {old}, and is read as {new}")
+        must(len(rows) <= len(before), f"{len(before)} rows were written, {len(rows)} are read")
+        must(len(rows) >= self.durable, f"{self.durable} rows were called durable, {len(rows)} are left")
+        for difference in found.differences:
+            raise Wreck(f"{difference.row}: replay gives {difference.now_gives}")
+        must(found.rows == len(rows), f"{len(rows)} rows were read, {found.rows} replayed")
+        known = {order for execution in found.desk.executions.values() for order in execution.blotter.orders}
+        must(self.sent <= known, f"{sorted(self.sent - known)} have left us and are not in the journal")
+
+    def reborn(self, rows: Sequence[Row], found: Replay) -> None:
+        """The process is new: what it believed past its journal is forgotten, and so is any drain."""
+        self.paused, self.canceled, self.killed, self.volumes = set(), set(), False, {}
+        for row in rows:
+            self._listen(row.fact)
         self.draining, self.down = False, set(Channel)
-        self.finished, self.aims = {}, {}
+        self.finished, self.aims, self.rows_of = {}, {}, {}
+        self.now = found.last
 
     def _listen(self, fact: Event) -> None:
         match fact:
+            case MarketObserved(parent=parent, view=view):
+                self.volumes[parent] = view.volume
             case ParentPaused(parent=parent):
                 self.paused.add(parent)
             case ParentResumed(parent=parent):
@@ -103,8 +142,8 @@ class Oracles:
                 self._finish(desk.executions[command.parent], command)
             case ProposeSlice():
                 execution = desk.executions[command.parent]
-                must(command.slice == execution.parent.slice_at(self.sea.now), "a proposal is about the slice of now")
-                must(command.due > self.sea.now, "a policy is given time to think")
+                must(command.slice == execution.parent.slice_at(self.now), "a proposal is about the slice of now")
+                must(command.due > self.now, "a policy is given time to think")
             case RecordRefusal(control=control):
                 must(control in CONTROLS, f"a refusal names its control, not {control!r}")
             case RaiseAlarm():
@@ -149,7 +188,7 @@ class Oracles:
 
     def _submit(self, execution: Execution, order: SubmitOrder) -> None:
         """An order leaves only while everybody lets it, once, and within its parent's terms."""
-        parent, now = execution.parent, self.sea.now
+        parent, now = execution.parent, self.now
         must(not self.killed, "an order left while the kill switch was latched")
         must(not self.draining, "an order left while draining")
         must(parent.id not in self.paused, "an order left while its parent was paused")
@@ -176,19 +215,24 @@ class Oracles:
         must(parent.instrument.tradable(order.quantity, order.limit), "a child keeps the exchange's limits")
         must(order.quantity <= limits.child_quantity, "a child is no larger than risk allows")
         must(order.quantity * order.limit <= limits.child_notional, "a child is worth no more than risk allows")
-        number = execution.parent.slice_at(self.sea.now)
+        number = execution.parent.slice_at(self.now)
         must(execution.committed <= execution.schedule.ceiling(number), "quantity ran ahead of its schedule")
         must(len(execution.blotter.alive) <= limits.open_orders, "more orders are open than risk allows")
 
     def _pace(self, execution: Execution) -> None:
         parent, limits = execution.parent, execution.limits
-        elapsed = (self.sea.now - parent.start) / SECOND
+        elapsed = (self.now - parent.start) / SECOND
         most = limits.message_burst + limits.messages_per_second * elapsed
         must(self.submits[parent.id] + 1 <= most, "orders left faster than risk allows")
 
-    def left(self, order: SubmitOrder) -> None:
-        """An order has really left us."""
+    def left(self, order: SubmitOrder, now: Nanos, durable: int, *, latched: bool) -> None:
+        """An order leaves us, for the wire: once, on record, in time, and not past a latched kill switch."""
         must(order.order not in self.sent, f"{order.order} was sent twice")
+        row = self.rows_of.get(order.order)
+        must(row is not None, f"{order.order} was sent, and this life has not decided it")
+        must(row is not None and row <= durable, f"{order.order} was sent before its row {row} was durable")
+        must(now <= order.valid_until, f"{order.order} was sent after its validity")
+        must(not latched, f"{order.order} was sent while the kill switch was latched")
         self.sent.add(order.order)
         self.submits[order.order.rpartition("n")[0]] += 1
 
@@ -204,7 +248,7 @@ class Oracles:
             self.finished[parent.id] = why
             true = {
                 "filled": execution.filled >= parent.quantity,
-                "the end came": self.sea.now >= parent.end,
+                "the end came": self.now >= parent.end,
             }.get(why, why.startswith("canceled") and parent.id in self.canceled)
             must(true, f"{parent.id} ended because {why!r}, which is not so")
         stake = self.venue.stakes.get(parent.id)

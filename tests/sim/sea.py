@@ -35,11 +35,16 @@ CHANCES: dict[str, float] = {
     "list failed": 0.3,
     "list cut short": 0.3,
     "list lags": 0.5,  # a fill is listed some seconds after it happened
+    "request throttled": 0.2,  # refused unread
     # Reports on the account stream.
     "report lost": 0.3,
     "report late": 0.3,
     "report repeated": 0.3,
     "fill unsaid": 0.5,  # only a list shows it
+    "stream replays": 0.5,  # at a reconnect: what was said already is said again
+    # Prints and quotes on the market stream.
+    "print lost": 0.2,
+    "print repeated": 0.2,
     # The policy.
     "policy late": 0.5,
     "policy dead": 0.5,
@@ -48,9 +53,19 @@ CHANCES: dict[str, float] = {
     "policy repeats": 0.3,
     # Our own process.
     "woken late": 0.3,
-    "crash before obeying": 0.02,
-    "crash while obeying": 0.05,
-    "journal tail lost": 0.8,  # at a crash, of what was not synced
+    "process busy": 0.1,  # facts wait in the inbox for up to three seconds
+    "clock misread": 0.5,  # the venue's time, at a start
+    # Where it dies.
+    "crash before append": 0.02,
+    "crash after append": 0.02,  # the row waits for the writer
+    "crash while writing": 0.0015,  # in any one call to the disk; a write is cut off
+    "crash before sending": 0.1,  # the row is durable
+    "crash after sending": 0.1,  # no answer is in the journal
+    "crash before telling": 0.3,  # the end is in the journal; nobody has heard of it
+    # The disk.
+    "power lost": 0.8,  # at a crash: of what was not synced, some is lost, some torn
+    "disk slow": 0.1,  # longer than an order may wait
+    "sync failed": 0.002,
 }
 # How often each of these comes on a bad day, a number a voyage.
 NUMBERS: dict[str, float] = {
@@ -63,6 +78,11 @@ NUMBERS: dict[str, float] = {
     "drain": 2,
     "kill": 2,
     "parent canceled": 0.3,
+    "maintenance": 1,  # streams down, nothing trades, every request is answered by a 503
+    "ban": 1,  # every request is refused unread
+    "filter changed": 0.5,  # tick and lot size, in the midst of it
+    "clock jump": 2,  # of the machine's wall clock, by up to an hour
+    "disk full": 1,
 }
 TREACHERY: dict[str, float] = {
     # What no venue should do and a client cannot prevent: it must be booked, and must halt us.
@@ -76,12 +96,19 @@ FRONTS: dict[str, dict[str, float]] = {
     "slow network": {"request late": 0.5, "answer late": 0.9, "report lost": 0.9, "request lost": 0.1},
     "mute stream": {"report lost": 0.9, "fill unsaid": 0.9, "list lags": 0.5},
     "amnesia": {"order forgotten": 0.9, "answer lost": 0.5, "report lost": 0.5},
+    "slow disk": {"disk slow": 0.9, "kill": 6, "crash": 2, "power lost": 0.8},
+    "dying disk": {"crash while writing": 0.01, "sync failed": 0.01, "disk full": 2, "power lost": 0.9},
+    "treachery": {"stray fill": 2, "venue overfills": 2, "fill after the final count": 1},
     "stubborn venue": {"cancel refused": 0.9, "order denied once": 0.1, "answer broken": 0.3, "report lost": 0.5},
 }
 
 
-class Wreck(AssertionError):
-    """A promise was broken."""
+class Wreck(BaseException):
+    """A promise was broken; nothing of execd may catch it."""
+
+
+class Crash(BaseException):
+    """The process dies where this is raised; nothing of execd may catch it."""
 
 
 def weather(rng: random.Random, *, fair: bool, treacherous: bool, front: str | None) -> dict[str, float]:
@@ -96,6 +123,8 @@ def weather(rng: random.Random, *, fair: bool, treacherous: bool, front: str | N
         for fault, often in table.items():
             if rng.random() < density:
                 rates[fault] = often * rng.choice((0.1, 0.3, 1.0, 3.0))
+    if "crash while writing" in rates and rng.random() < 0.5:
+        rates["power lost"] = CHANCES["power lost"]
     if rng.random() < 0.1:
         rates |= rng.choice(list(FRONTS.values()))
     if treacherous:
@@ -109,6 +138,7 @@ class Sea:
     def __init__(self, seed: int, say: Callable[[Nanos, str, str], None] | None = None) -> None:
         self.rng = random.Random(seed)
         self.now = EPOCH
+        self.wall_ahead = 0
         self.rates: dict[str, float] = {}
         self.calm_from = Nanos(2 * EPOCH)
         self.faults: Counter[str] = Counter()
@@ -136,6 +166,10 @@ class Sea:
         """Let something happen after a delay."""
         self.at(self.now + delay, act, *given)
 
+    def forget(self) -> None:
+        """Let nothing more happen."""
+        self._heap.clear()
+
     def sail(self, over: Callable[[], bool], until: int) -> bool:
         """Let things happen until the voyage is over (True) or its time is up (False)."""
         while self._heap and not over():
@@ -154,6 +188,16 @@ class Sea:
             return False
         self.count(fault)
         return True
+
+    # The real `Clock` is given these two for its module `time`.
+
+    def time_ns(self) -> int:
+        """The machine's wall clock, which may jump."""
+        return self.now + self.wall_ahead
+
+    def monotonic_ns(self) -> int:
+        """Time since some moment: it never jumps."""
+        return self.now - EPOCH
 
     def count(self, fault: str) -> None:
         """Count and tell a fault."""

@@ -1,9 +1,9 @@
 """A hostile venue: the truth about our orders, and many ways of not telling it.
 
 What it may do is written here once.  An order takes effect within its validity or never; `OrderClosed.filled` is final
-(but for treachery); fill ids are stable; client ids are unique among open orders only; "not found" is a lie about an
-order that it has at most once for each order; a fill can be listed at the latest `LIST_LAG_MAX` after it happened, and
-a closed order is not forgotten sooner.
+(but for treachery); fill ids are stable; client ids are unique for ever, or among open orders only; "not found" is a
+lie about an order that it has at most once for each order; a fill can be listed at the latest `LIST_LAG_MAX` after it
+happened, and a closed order is not forgotten sooner.
 """
 
 from __future__ import annotations
@@ -64,9 +64,12 @@ class Venue:
     `publish` takes what goes out on the account stream, `heard` says whether anybody is there to hear it.
     """
 
-    def __init__(self, sea: Sea, *, skew: int) -> None:
+    def __init__(self, sea: Sea, *, skew: int, unique_ever: bool) -> None:
         self.sea = sea
         self.skew = skew
+        self.unique_ever = unique_ever
+        self.tick, self.lot = 1, 1
+        self.shut_until = 0
         self.held: dict[str, Held] = {}
         self.resting: dict[str, Held] = {}
         self.fills: list[tuple[Fill, int]] = []  # with the moment from which on it is listed
@@ -92,11 +95,12 @@ class Venue:
     def place(self, command: SubmitOrder, *, repeated: bool) -> Event:
         """Take an order in.  What is returned is the truth of this moment.
 
-        An id is refused only while its order is open: one that was sent again later would trade again.  A repeat by
-        the network is the exception, because nobody could defend against a venue that executed it.
+        Where ids are not unique for ever, one is refused only while its order is open: one that was sent again later
+        would trade again.  A repeat by the network is the exception, because nobody could defend against a venue that
+        executed it.
         """
         known = self.held.get(command.order)
-        if known is not None and (known.open or repeated):
+        if known is not None and (known.open or repeated or self.unique_ever):
             return self.state(known)
         if reason := self._refusal(command):
             return self._refuse(command, reason)
@@ -114,6 +118,8 @@ class Venue:
         crosses = (command.limit - self._opposite(command.side)) * command.side.sign >= 0
         if command.kind is OrderKind.REST and crosses:
             return "crosses: a post-only order would take"
+        if command.limit % self.tick or command.quantity % self.lot:
+            return "invalid: the price or the quantity is off the grid"
         return "rejected: insufficient balance" if self.sea.strikes("order refused") else ""
 
     def _refuse(self, command: SubmitOrder, reason: str) -> Event:
@@ -171,6 +177,8 @@ class Venue:
 
     def match(self, eagerness: float) -> None:
         """Let the market meet what rests: all of it where the price went through, some where it stands at it."""
+        if self.sea.now < self.shut_until:
+            return
         for order in list(self.resting.values()):
             command = order.command
             through = (command.limit - self._opposite(command.side)) * command.side.sign

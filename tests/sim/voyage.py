@@ -6,9 +6,14 @@ import sys
 import traceback
 from collections import Counter
 from dataclasses import dataclass
+from unittest.mock import patch
 
 from execd.core.grid import MINUTE, SECOND, Nanos
-from tests.sim.process import replay
+from execd.runtime import clock
+from execd.runtime.journal import Journal
+from execd.runtime.replay import replay
+from tests.sim.disk import Disk
+from tests.sim.process import HEADER, NAME
 from tests.sim.sea import CHANCES, EPOCH, NUMBERS, TREACHERY, Sea, Wreck
 from tests.sim.world import World
 
@@ -42,14 +47,17 @@ class Outcome:
 def sail(seed: int, *, aloud: bool = False, front: str | None = None) -> Outcome:
     """Sail one voyage to its end or its wreck; `front` forces the weather that bears that name."""
     sea = Sea(seed, tell if aloud else None)
-    world = World(sea, front)
     wreck: str | None = None
-    try:
-        _sail(world)
-    except Exception as broken:  # Whatever the core raises is a wreck: assertions are its own alarm.
-        wreck = _sentence(broken)
-        if aloud and not isinstance(broken, Wreck):
-            sys.stdout.write(traceback.format_exc())
+    with Disk(sea) as disk, patch.object(clock, "time", sea):
+        world = World(sea, disk, front)
+        try:
+            _sail(world)
+        except (Exception, Wreck) as broken:  # Whatever the core raises is a wreck: assertions are its own alarm.
+            wreck = _sentence(broken)
+            if aloud and not isinstance(broken, Wreck):
+                sys.stdout.write(traceback.format_exc())
+        finally:
+            world.process.abandon()
     return Outcome(
         seed=seed,
         wreck=wreck,
@@ -72,13 +80,18 @@ def _sail(world: World) -> None:
         raise Wreck(f"{stuck} had not ended {(sea.now - world.end) / SECOND:.0f} s after the end")
     # Late reports, late answers, one more crash perhaps: the end must stay the end.
     sea.sail(lambda: False, sea.now + MINUTE)
-    desk = replay(process.rows)
     if process.desk is not None:
         world.oracles.haven(process.desk, len(process.rows))
-    world.oracles.haven(desk, len(process.rows))
+    process.abandon()
+    journal = Journal.open(world.disk.folder / NAME, header=HEADER, create=False, threaded=False)
+    rows = list(journal.rows())
+    journal.close()
+    found = replay(rows)
+    world.oracles.recovered(process.rows, rows, found)
+    world.oracles.haven(found.desk, len(rows))
 
 
-def _sentence(broken: Exception) -> str:
+def _sentence(broken: Exception | Wreck) -> str:
     if isinstance(broken, Wreck):
         return str(broken)
     frame = traceback.extract_tb(broken.__traceback__)[-1]

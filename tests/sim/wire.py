@@ -1,16 +1,19 @@
 """The wire: an adapter as its contract (execd/venues) allows, over a network as bad as the weather.
 
-Requests are lost, late, repeated; answers likewise, and each call ends in one of three facts.  The account stream
-loses, delays, repeats and reorders.  After a loss everything since is fetched before `StreamRestored` is said.
+Requests are lost, late, repeated, refused unread; answers likewise, and each call ends in one of three facts.  The
+account stream loses, delays, repeats and reorders.  After a loss everything since is fetched before `StreamRestored` is
+said.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from execd.core.commands import CancelOrder, Command, ListFills, QueryOrder, SubmitOrder
+from execd.core.commands import CancelOrder, ListFills, QueryOrder, SubmitOrder
 from execd.core.events import (
+    CancelRefused,
     Channel,
     Event,
     FillsListed,
@@ -22,7 +25,9 @@ from execd.core.events import (
     StreamRestored,
 )
 from execd.core.grid import MINUTE, SECOND, Lots, Nanos
-from tests.sim.sea import Sea
+from execd.venues.fuse import Fuse
+from tests.sim.crew import Promise
+from tests.sim.sea import Crash, Sea, Wreck
 from tests.sim.venue import Venue
 
 PATIENCE = Nanos(10 * SECOND)
@@ -42,55 +47,86 @@ class Ear(Protocol):
         ...
 
 
-class Call:
-    """One request and its answer: answered once, whatever the network does."""
-
-    __slots__ = ("answered", "life")
-
-    def __init__(self, life: int) -> None:
-        self.life = life
-        self.answered = False
-
-
 class Wire:
-    """Carries commands to the venue and facts to the process."""
+    """The venue's adapter, as the hands call it, and its streams."""
 
     def __init__(self, sea: Sea, venue: Venue, validity: Nanos) -> None:
         self.sea, self.venue, self.validity = sea, venue, validity
         self.ear: Ear
+        self.clock: Callable[[], Nanos]
+        self.leaving: Callable[[SubmitOrder], None]
+        """Told of each order in the moment in which it really leaves."""
+        self.fuses: dict[str, Fuse] = {}
         self.up: dict[Channel, bool] = dict.fromkeys(Channel, False)
-        self.outage_until = 0
+        self.outage_until = self.banned_until = 0
         self.living: dict[str, int] = {}  # orders that this life of the adapter has sent
+        self._said: deque[Event] = deque(maxlen=10)
         self._fifo = 0
         venue.publish, venue.publish_surely = self.report, self.report_surely
         venue.heard = lambda: self.up[Channel.ACCOUNT]
 
     # -------------------------------------------------------------------------------------------------- requests
 
-    def obey(self, command: Command) -> bool:
-        """Carry a command out; False if it is not for the venue."""
-        match command:
-            case SubmitOrder():
-                self._submit(command)
-            case CancelOrder(order=order):
-                self._ask(lambda: [self.venue.cancel(order)], OrderLost(order, "time-out of a cancel"))
-            case QueryOrder(order=order):
-                self._ask(lambda: [self.venue.query(order)], None)
-            case ListFills(since=since):
-                begun = self.sea.now
-                self._ask(lambda: self._list(since, begun), None)
-            case _:
-                return False
-        return True
+    async def submit(self, command: SubmitOrder) -> Event:
+        """Send an order, once, if the fuse lets it pass."""
+        if self.sea.strikes("crash before sending"):
+            raise Crash
+        now = self.clock()
+        if now > command.valid_until:
+            return OrderClosed(command.order, Lots(0), "expired: before it was sent")
+        if (refusal := self._refusal(command, now)) is not None:
+            return refusal
+        self.leaving(command)
+        answer = self._send(command, now)
+        if self.sea.strikes("crash after sending"):
+            raise Crash
+        facts = await answer
+        return self._noted(facts)[0]
 
-    def _submit(self, command: SubmitOrder) -> None:
+    async def cancel(self, command: CancelOrder) -> Event:
+        """Ask for an order's end."""
+        order = command.order
+        refused = CancelRefused(order, "throttled: too many requests")
+        answer = self._ask(lambda: [self.venue.cancel(order)], [OrderLost(order, "time-out of a cancel")], [refused])
+        return self._noted(await answer)[0]
+
+    async def query(self, command: QueryOrder) -> Event | None:
+        """Ask for one order; None where there is no answer."""
+        facts = self._noted(await self._ask(lambda: [self.venue.query(command.order)], [], []))
+        return facts[0] if facts else None
+
+    async def fills(self, command: ListFills) -> list[Event]:
+        """List our fills; without a FillsListed the list is not whole."""
+        begun = self.clock()
+        return self._noted(await self._ask(lambda: self._list(command.since, begun), [], []))
+
+    def _refusal(self, command: SubmitOrder, now: Nanos) -> Event | None:
+        parent = command.order.rpartition("n")[0]
+        fuse = self.fuses[parent]
+        refusal = fuse.refusal(command, now)
+        if fuse.blown is not None and parent not in self.venue.treacherous:
+            raise Wreck(f"the fuse blew: {fuse.blown}")
+        return refusal
+
+    def _noted(self, facts: list[Event]) -> list[Event]:
+        for fact in facts:
+            self.note(fact)
+        return facts
+
+    def note(self, fact: Event) -> None:
+        """Let the fuses learn from a fact that came."""
+        for fuse in self.fuses.values():
+            fuse.note(fact, self.clock())
+
+    def _send(self, command: SubmitOrder, now: Nanos) -> Promise:
         self.living[command.order] = 1
-        sea, lost = self.sea, OrderLost(command.order, "time-out of a submit")
-        call = Call(self.ear.life)
-        last = command.valid_until + self.validity - JUST_BEFORE
+        sea, call = self.sea, Promise()
+        lost: list[Event] = [OrderLost(command.order, "time-out of a submit")]
+        # The worst that a client may do: what it was given is on the wire only when it has just not expired.
+        last = sea.now + command.valid_until - now + self.validity - JUST_BEFORE
         if sea.strikes("request lost"):
-            sea.after(PATIENCE, self._give_up, call, lost)
-            return
+            sea.after(PATIENCE, call.settle, lost)
+            return call
         arrival = sea.now + sea.latency()
         if sea.strikes("request expired"):
             arrival = last + sea.seconds(0, 20)
@@ -99,61 +135,60 @@ class Wire:
         expired = arrival > last
         if not expired:
             self.venue.fly(command)
-        sea.at(arrival, self._arrive, command, call, lost, expired, True)
+        sea.at(arrival, self._arrive, command, call, expired, True)
         if not expired and sea.strikes("request repeated"):
-            sea.at(arrival + sea.latency(), self._arrive, command, Call(-1), lost, expired, False)
+            sea.at(arrival + sea.latency(), self._arrive, command, Promise(), expired, False)
         self._doubt(call, lost)
+        return call
 
-    def _arrive(self, command: SubmitOrder, call: Call, lost: Event, expired: bool, first: bool) -> None:
+    def _arrive(self, command: SubmitOrder, call: Promise, expired: bool, first: bool) -> None:
         """A submit reaches the venue, or the venue's closed door."""
-        if expired:
-            self._answer(call, [OrderClosed(command.order, Lots(0), "rejected: outside its validity")])
-            return
-        if first:
+        if first and not expired:
             self.venue.land(command)
         if self._dark() or (not first and command.order not in self.venue.held):
             return
-        self._answer(call, [self.venue.place(command, repeated=not first)])
+        if self._unread():
+            self._answer(call, [OrderClosed(command.order, Lots(0), "throttled: too many requests")])
+        elif self._closed():
+            self._answer(call, [OrderLost(command.order, "503")])
+        elif expired:
+            self._answer(call, [OrderClosed(command.order, Lots(0), "rejected: outside its validity")])
+        else:
+            self._answer(call, [self.venue.place(command, repeated=not first)])
 
-    def _ask(self, act: Callable[[], list[Event]], lost: Event | None) -> None:
+    def _ask(self, act: Callable[[], list[Event]], lost: list[Event], refused: list[Event]) -> Promise:
         """A question, or a cancel: it may arrive late, twice or never."""
-        sea, call = self.sea, Call(self.ear.life)
+        sea, call = self.sea, Promise()
         self._doubt(call, lost)
         if sea.strikes("request lost"):
-            return
+            return call
         delay = sea.seconds(0, 8) if sea.strikes("request late") else sea.latency()
-        sea.after(delay, self._reach, act, call)
+        sea.after(delay, self._reach, act, call, lost, refused)
         if sea.strikes("request repeated"):
-            sea.after(delay + sea.latency(), self._reach, act, Call(-1))
+            sea.after(delay + sea.latency(), self._reach, act, Promise(), lost, refused)
+        return call
 
-    def _reach(self, act: Callable[[], list[Event]], call: Call) -> None:
-        if not self._dark():
+    def _reach(self, act: Callable[[], list[Event]], call: Promise, lost: list[Event], refused: list[Event]) -> None:
+        if self._dark():
+            return
+        if self._unread():
+            self._answer(call, refused)
+        elif self._closed():
+            self._answer(call, lost)
+        else:
             self._answer(call, act())
 
-    def _answer(self, call: Call, facts: list[Event]) -> None:
+    def _answer(self, call: Promise, facts: list[Event]) -> None:
         if self.sea.strikes("answer lost") or self._dark():
             return
         delay = self.sea.seconds(0, 9.9) if self.sea.strikes("answer late") else self.sea.latency()
-        self.sea.after(delay, self._told, call, facts)
+        self.sea.after(delay, call.settle, facts)
 
-    def _told(self, call: Call, facts: list[Event]) -> None:
-        if call.answered:
-            return
-        call.answered = True
-        for fact in facts:
-            self.ear.hear(call.life, fact)
-
-    def _doubt(self, call: Call, lost: Event | None) -> None:
+    def _doubt(self, call: Promise, lost: list[Event]) -> None:
         """The client's side of a call: a broken answer at once, or patience that ends."""
         if self.sea.strikes("answer broken"):
-            self.sea.after(self.sea.latency(), self._give_up, call, lost)
-        self.sea.after(PATIENCE, self._give_up, call, lost)
-
-    def _give_up(self, call: Call, lost: Event | None) -> None:
-        if not call.answered:
-            call.answered = True
-            if lost is not None:
-                self.ear.hear(call.life, lost)
+            self.sea.after(self.sea.latency(), call.settle, lost)
+        self.sea.after(PATIENCE, call.settle, lost)
 
     def _list(self, since: int, begun: Nanos) -> list[Event]:
         if self.sea.strikes("list failed"):
@@ -166,6 +201,12 @@ class Wire:
     def _dark(self) -> bool:
         return self.sea.now < min(self.outage_until, self.sea.calm_from)
 
+    def _unread(self) -> bool:
+        return self.sea.now < min(self.banned_until, self.sea.calm_from) or self.sea.strikes("request throttled")
+
+    def _closed(self) -> bool:
+        return self.sea.now < self.venue.shut_until
+
     # --------------------------------------------------------------------------------------------------- streams
 
     def report(self, fact: Event) -> None:
@@ -173,6 +214,7 @@ class Wire:
         sea = self.sea
         if not self.up[Channel.ACCOUNT] or sea.strikes("report lost"):
             return
+        self._said.append(fact)
         # A stream keeps its order, unless the weather says otherwise.
         self._fifo = max(self._fifo, sea.now + sea.latency())
         late = sea.seconds(0, 30) if sea.strikes("report late") else 0
@@ -184,9 +226,10 @@ class Wire:
         """Send a report that no weather stops: what it tells can be learned in no other way."""
         self.sea.after(self.sea.latency(), self.ear.hear, self.ear.life, fact)
 
-    def connect(self) -> None:
+    def connect(self, clock: Callable[[], Nanos]) -> None:
         """A new process: nothing is up, nothing is known of earlier orders but their ids."""
-        self.living = {}
+        self.clock = clock
+        self.living, self.fuses = {}, {}
         for channel in Channel:
             self.up[channel] = False
             self.sea.after(self.sea.seconds(0.1, 3), self._restore, self.ear.life, channel)
@@ -208,10 +251,12 @@ class Wire:
         # Reports that come from now on are heard before the catching up has ended: they may arrive twice.
         self.up[channel] = True
         missed = self._missed() if channel is Channel.ACCOUNT else []
-        if missed is None or self._dark():
+        if missed is None or self._dark() or self._closed() or self._unread():
             self.up[channel] = False
             self.sea.after(2 * SECOND, self._restore, life, channel)
             return
+        if channel is Channel.ACCOUNT and self.sea.strikes("stream replays"):
+            missed = [*self._said, *missed]
         for fact in [*missed, StreamRestored(channel)]:
             self.sea.after(SECOND // 10, self.ear.hear, life, fact)
 

@@ -27,6 +27,7 @@ from execd.core.events import (
 from execd.core.grid import PPM, SECOND, Instrument, Lots, Nanos, Notional, Side, Ticks
 from execd.core.limits import RiskLimits
 from execd.core.orders import Fill, Finish, ParentOrder, Urgency
+from tests.sim.disk import Disk
 from tests.sim.oracles import Oracles
 from tests.sim.process import Process
 from tests.sim.sea import EPOCH, NUMBERS, TREACHERY, Sea, weather
@@ -51,19 +52,20 @@ class Climate:
 class World:
     """One voyage's cast, wired up.  `sail` in voyage.py lets it live."""
 
-    def __init__(self, sea: Sea, front: str | None = None) -> None:
+    def __init__(self, sea: Sea, disk: Disk, front: str | None = None) -> None:
         rng = sea.rng
         self.sea = sea
         fair = rng.random() < 0.125 and front is None
         treacherous = not fair and rng.random() < 0.1
         sea.rates = weather(rng, fair=fair, treacherous=treacherous, front=front)
         self.climate = climate(sea, fair=fair)
-        self.venue = Venue(sea, skew=0 if fair else sea.seconds(-2, 2))
+        self.venue = Venue(sea, skew=0 if fair else sea.seconds(-2, 2), unique_ever=rng.random() < 0.5)
         self.venue.depth = 1_000 if fair else rng.choice((3, 30, 300)) if self.climate.eagerness else 0
         self.venue.traded = self._print_own
         self.wire = Wire(sea, self.venue, self.climate.validity)
         self.oracles = Oracles(sea, self.venue, fair=fair)
-        self.process = Process(sea, self.wire, self.oracles, self.propose)
+        self.disk = disk
+        self.process = Process(sea, self.wire, self.oracles, disk, self.propose)
         self.parents = [parent(sea, self.climate, f"P{number + 1}") for number in range(1 + (rng.random() < 0.25))]
         self.end = max(submitted.parent.end for submitted in self.parents)
         self.trade = 0
@@ -78,7 +80,7 @@ class World:
         for submitted in self.parents:
             late = sea.rng.random() < 0.2 and not self.climate.fair
             when = submitted.parent.start + sea.seconds(0, 40) if late else EPOCH + sea.seconds(0, 5)
-            sea.at(when, self._speak, submitted)
+            sea.at(when, self._submit, submitted)
         sea.after(0, self._tick)
         for fault in [*NUMBERS, *TREACHERY]:
             for _ in range(sea.number(fault)):
@@ -105,14 +107,19 @@ class World:
         taker = rng.choice((Side.BUY, Side.SELL))
         self._print(venue.ask if taker is Side.BUY else venue.bid, rng.randint(1, 60), taker)
         if sea.now >= self.silent_until and self.wire.up[Channel.MARKET]:
-            quote = QuoteChanged(Ticks(venue.bid), Lots(50), Ticks(venue.ask), Lots(50), sea.now)
+            quote = QuoteChanged(Ticks(venue.bid), Lots(50), Ticks(venue.ask), Lots(50), Nanos(sea.now + venue.skew))
             self.process.observe(quote)
         venue.match(self.climate.eagerness)
 
     def _print(self, price: int, lots: int, taker: Side) -> None:
         self.trade += 1
-        if self.sea.now >= self.silent_until and self.wire.up[Channel.MARKET]:
-            self.process.observe(TradePrinted(self.trade, Ticks(price), Lots(lots), self.sea.now, taker))
+        sea = self.sea
+        if sea.now < self.silent_until or not self.wire.up[Channel.MARKET] or sea.strikes("print lost"):
+            return
+        trade = TradePrinted(self.trade, Ticks(price), Lots(lots), Nanos(sea.now + self.venue.skew), taker)
+        self.process.observe(trade)
+        if sea.strikes("print repeated"):
+            self.process.observe(trade)
 
     def _print_own(self, fill: Fill) -> None:
         if self.climate.own_prints:
@@ -138,9 +145,16 @@ class World:
 
     # ----------------------------------------------------------------------------------------------- interference
 
+    def _submit(self, submitted: ParentSubmitted) -> None:
+        """Hand a parent in, and again wherever a crash has made the process forget it."""
+        desk = self.process.desk
+        if desk is not None and submitted.parent.id not in desk.executions:
+            self.process.post(submitted)
+        self.sea.after(6 * SECOND, self._submit, submitted)
+
     def _speak(
         self,
-        fact: ParentSubmitted | ParentPaused | ParentResumed | ParentCanceled | KillReset | KillTripped | DrainBegun,
+        fact: ParentPaused | ParentResumed | ParentCanceled | KillReset | KillTripped | DrainBegun,
     ) -> None:
         """Let an operator say something, again and again until somebody listens."""
         if not self.process.command(fact) and not isinstance(fact, DrainBegun):
@@ -164,6 +178,23 @@ class World:
             case "market silent":
                 sea.count(fault)
                 self.silent_until = sea.now + sea.seconds(5, 60)
+            case "ban":
+                sea.count(fault)
+                self.wire.banned_until = sea.now + sea.seconds(2, 60)
+            case "maintenance":
+                sea.count(fault)
+                self.venue.shut_until = min(sea.now + sea.seconds(5, 60), sea.calm_from)
+                self.wire.lose(Channel.ACCOUNT)
+                self.wire.lose(Channel.MARKET)
+            case "filter changed":
+                sea.count(fault)
+                self.venue.tick, self.venue.lot = sea.rng.choice((1, 2, 5)), sea.rng.choice((1, 2, 5))
+            case "clock jump":
+                sea.count(fault)
+                sea.wall_ahead += sea.seconds(-3, 3) if sea.rng.random() < 0.5 else sea.seconds(-3_600, 3_600)
+            case "disk full":
+                sea.count(fault)
+                self.disk.full_until = sea.now + sea.seconds(1, 60)
             case "pause" | "parent canceled" | "kill" | "drain":
                 self._interfere(fault, victim)
             case _:
