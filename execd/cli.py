@@ -124,6 +124,7 @@ def exchange(
     balances: Annotated[str | None, typer.Option(help="Such as USDT=5000000,BTC=50.")] = None,
     linger: Annotated[float | None, typer.Option(help="Leave after nobody was there for so many seconds.")] = None,
     ed25519: Annotated[Path | None, typer.Option(help="A public key (PEM) to accept beside the HMAC key.")] = None,
+    faults: Annotated[Path | None, typer.Option(help="Misbehave by the rules of this file (YAML).")] = None,
 ) -> None:
     """Serve the practice exchange: Binance Spot's protocol on loopback.  Prints one JSON line when it is ready."""
     with _one_message():
@@ -141,6 +142,7 @@ def exchange(
             balances=None if balances is None else read_balances(balances),
             linger=linger,
             ed25519=ed25519,
+            faults=faults,
         )
         code = serve(options)
     raise typer.Exit(code)

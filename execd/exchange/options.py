@@ -49,6 +49,7 @@ class ExchangeOptions:
         maker_fee: Share of what is received, for orders that made the liquidity.
         taker_fee: The same for orders that took it.
         balances: What the account holds at the opening, by currency; None: plenty of everything.
+        faults: A file of rules by which the exchange misbehaves; None: it does not.
     """
 
     port: int = 0
@@ -64,6 +65,7 @@ class ExchangeOptions:
     maker_fee: Decimal = Decimal("0.001")
     taker_fee: Decimal = Decimal("0.001")
     balances: Mapping[str, Decimal] | None = None
+    faults: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import signal
 import ssl
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -27,11 +27,15 @@ from aiohttp import web
 from execd.exchange.auth import Ed25519Key, HmacKey, Keyring, new_hmac_key
 from execd.exchange.certificates import make_identity
 from execd.exchange.engine import Engine
+from execd.exchange.faults_file import read_faults
 from execd.exchange.hall import Clock, Hall, steady_clock
 from execd.exchange.limits import RateLimits
 from execd.exchange.options import BadOptions, ExchangeOptions, open_market, opening_balances, read_public_key
 from execd.exchange.rest import RestFront
 from execd.exchange.sockets import Socket, SocketRules
+from execd.exchange.storm import Storm
+from execd.exchange.storm_house import Weather
+from execd.exchange.storm_requests import Handler
 from execd.exchange.streams import StreamFront, StreamHub
 from execd.exchange.user_api import UserFront
 from execd.exchange.wire import Json, encode
@@ -41,8 +45,6 @@ BUSY_PAUSE_S = 0.01
 IDLE_PAUSE_S = 0.25
 CLOSE_WITHIN_S = 3.0
 STREAM_MESSAGES_PER_S = 5
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class PracticeExchange:
         self._pumping: asyncio.Task[None] | None = None
         self.hall: Hall
         self.endpoints: Endpoints
+        self.weather: Weather | None = None
 
     async def __aenter__(self) -> PracticeExchange:
         """Open for business.  Raises BadOptions where the options cannot be met."""
@@ -150,6 +153,7 @@ class PracticeExchange:
 
     async def _open(self, cleanup: contextlib.AsyncExitStack) -> None:
         options = self._options
+        faults = None if options.faults is None else read_faults(options.faults)
         opening = open_market(options, self._clock)
         key = new_hmac_key()
         extra = None if options.ed25519 is None else read_public_key(options.ed25519)
@@ -163,9 +167,14 @@ class PracticeExchange:
             balances=opening_balances(opening, options.balances),
         )
         self.hall = Hall(engine, keyring=keyring, limits=self._limits, clock=self._clock)
+        if faults is not None:
+            self.weather = Weather(Storm(faults, self._clock), self.hall, self._sockets)
         hub = StreamHub(self.hall)
+        users = UserFront(self.hall, self._socket_rules, self._sockets, self._storm)
         identity = make_identity(self._private_folder(cleanup)) if options.tls else None
-        port = await self._listen(cleanup, hub, None if identity is None else identity.context)
+        port = await self._listen(
+            cleanup, self._application(hub, users), None if identity is None else identity.context
+        )
         secure = "" if identity is None else "s"
         self.endpoints = Endpoints(
             rest=f"http{secure}://{HOST}:{port}",
@@ -180,7 +189,7 @@ class PracticeExchange:
             tape=opening.tape,
         )
         self._left_at = asyncio.get_running_loop().time()
-        self._pumping = asyncio.create_task(self._pump(hub))
+        self._pumping = asyncio.create_task(self._pump(hub, users))
         cleanup.push_async_callback(self._stop_pump, self._pumping)
 
     def _private_folder(self, cleanup: contextlib.AsyncExitStack) -> Path:
@@ -188,8 +197,14 @@ class PracticeExchange:
         cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
-    async def _listen(self, cleanup: contextlib.AsyncExitStack, hub: StreamHub, context: ssl.SSLContext | None) -> int:
-        runner = web.AppRunner(self._application(hub), access_log=None, handle_signals=False)
+    @property
+    def _storm(self) -> Storm | None:
+        return None if self.weather is None else self.weather.storm
+
+    async def _listen(
+        self, cleanup: contextlib.AsyncExitStack, application: web.Application, context: ssl.SSLContext | None
+    ) -> int:
+        runner = web.AppRunner(application, access_log=None, handle_signals=False)
         await runner.setup()
         cleanup.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, HOST, self._options.port, ssl_context=context)
@@ -203,17 +218,20 @@ class PracticeExchange:
         host_and_port: tuple[str, int] = runner.addresses[0]
         return host_and_port[1]
 
-    def _application(self, hub: StreamHub) -> web.Application:
-        rest = RestFront(self.hall)
-        users = UserFront(self.hall, self._socket_rules, self._sockets)
+    def _application(self, hub: StreamHub, users: UserFront) -> web.Application:
         rules = replace(self._socket_rules, messages_per_s=STREAM_MESSAGES_PER_S)
-        streams = StreamFront(self.hall, hub, rules, self._sockets)
+        markets: Handler = StreamFront(self.hall, hub, rules, self._sockets, self._storm).answer
+        reports: Handler = users.answer
+        rest: Handler = RestFront(self.hall).answer
+        if self.weather is not None:
+            markets, reports = self.weather.over_sockets(markets), self.weather.over_sockets(reports)
+            rest = self.weather.over_rest(rest)
         application = web.Application()
         route = application.router.add_route
         for path in ("/ws", "/ws/{names:.*}", "/stream", "/stream/ws", "/stream/ws/{names:.*}", "/stream/{names:.*}"):
-            route("GET", path, self._attended(streams.answer))
-        route("GET", "/ws-api/v3", self._attended(users.answer))
-        route("*", "/{path:.*}", self._attended(rest.answer))
+            route("GET", path, self._attended(markets))
+        route("GET", "/ws-api/v3", self._attended(reports))
+        route("*", "/{path:.*}", self._attended(rest))
         return application
 
     # ---- running
@@ -232,10 +250,12 @@ class PracticeExchange:
 
         return attended
 
-    async def _pump(self, hub: StreamHub) -> None:
+    async def _pump(self, hub: StreamHub, users: UserFront) -> None:
         """Let the market go on, until nobody has been here for the time that the options allow."""
         while not self._deserted():
             hub.flush(self.hall.catch_up())
+            if self.weather is not None:
+                self.weather.blow(users)
             if self._guests:
                 await asyncio.sleep(BUSY_PAUSE_S)
                 continue
@@ -259,6 +279,8 @@ class PracticeExchange:
             await pumping
 
     async def _close_sockets(self) -> None:
+        if self.weather is not None:
+            self.weather.clear()
         closing = [asyncio.create_task(socket.close()) for socket in self.sockets]
         if closing:
             _, late = await asyncio.wait(closing, timeout=CLOSE_WITHIN_S)
@@ -286,6 +308,9 @@ async def serve(options: ExchangeOptions, announce: Callable[[Endpoints], None])
         announce(exchange.endpoints)
         with contextlib.suppress(asyncio.CancelledError):
             await ending
+        if exchange.weather is not None:
+            counts = ", ".join(f"{name} {count}" for name, count in sorted(exchange.weather.storm.done.items()))
+            sys.stderr.write(f"execd exchange: faults done: {counts or 'none'}\n")
 
 
 def print_ready(endpoints: Endpoints) -> None:

@@ -21,6 +21,7 @@ from execd.exchange.hall import Hall
 from execd.exchange.records import Happening
 from execd.exchange.rest import url_time_unit
 from execd.exchange.sockets import Socket, SocketRules
+from execd.exchange.storm import Seen, Storm
 from execd.exchange.wire import Json, TimeUnit
 
 MAX_STREAMS = 1_024
@@ -85,12 +86,13 @@ class StreamHub:
 
     def _publish(self, name: str, payload: Payload) -> None:
         frames: dict[tuple[bool, TimeUnit], bytes] = {}
+        seen = Seen(name, symbol=name.partition("@")[0].upper())
         for subscriber in self._listeners[name]:
             form = (subscriber.combined, subscriber.unit)
             if form not in frames:
                 data = payload(subscriber.unit)
                 frames[form] = wire.encode({"stream": name, "data": data} if subscriber.combined else data)
-            subscriber.socket.send(frames[form])
+            subscriber.socket.send(frames[form], seen)
 
 
 class CommandRefused(Exception):
@@ -108,11 +110,14 @@ RequestId = int | str | None
 class StreamFront:
     """Answers connections to the market streams."""
 
-    def __init__(self, hall: Hall, hub: StreamHub, rules: SocketRules, register: set[Socket]) -> None:
+    def __init__(
+        self, hall: Hall, hub: StreamHub, rules: SocketRules, register: set[Socket], storm: Storm | None = None
+    ) -> None:
         self._hall = hall
         self._hub = hub
         self._rules = rules
         self._register = register
+        self._storm = storm
         self._commands: dict[str, Callable[[Subscriber, list[Json]], Json]] = {
             "SUBSCRIBE": self._subscribe,
             "UNSUBSCRIBE": self._unsubscribe,
@@ -123,7 +128,7 @@ class StreamFront:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it ends."""
-        socket = Socket(request, self._rules, self._register)
+        socket = Socket(request, self._rules, self._register, "market", self._storm)
         path = request.match_info.get("names", "")
         # /stream/ws/... is what a library builds whose base URL must have "/stream" in it: raw payloads.
         combined = request.path.startswith("/stream") and not request.path.startswith("/stream/ws")

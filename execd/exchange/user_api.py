@@ -26,7 +26,8 @@ from execd.exchange.order_methods import ORDER_METHODS
 from execd.exchange.parameters import Arguments, boolean, integer, read, read_security, read_timing
 from execd.exchange.records import ExchangeRefusal, Happening, OrderReported
 from execd.exchange.rest import url_time_unit
-from execd.exchange.sockets import Socket, SocketRules
+from execd.exchange.sockets import REPLY, Socket, SocketRules
+from execd.exchange.storm import Seen, Storm
 from execd.exchange.wire import Json, TimeUnit
 
 CONNECT_WEIGHT = 2
@@ -66,9 +67,11 @@ class Session:
         """Answer one frame."""
         request_id: int | str | None = None
         tell_limits, places = self._tell_limits, False
+        seen = REPLY
         try:
             request = read_request(frame)
             request_id = request.id
+            seen = Seen(f"reply {request.method}")
             places = request.method in self._methods and self._methods[request.method].places
             if "returnRateLimits" in request.sent:
                 tell_limits = request.sent["returnRateLimits"].lower() == "true"
@@ -79,7 +82,7 @@ class Session:
             limits = self._hall.limits
             windows = (*limits.orders, limits.weight) if places else (limits.weight,)
             body["rateLimits"] = [window.used() for window in windows]
-        self._socket.send(wire.encode(body))
+        self._socket.send(wire.encode(body), seen)
 
     def _perform(self, request: Request) -> Json:
         method = self._methods.get(request.method)
@@ -185,7 +188,23 @@ class Session:
     def tell(self, event: Callable[[TimeUnit], Json]) -> None:
         """Send a user event to each of this connection's subscriptions."""
         for number in self._subscriptions:
-            self._socket.send(wire.encode({"subscriptionId": number, "event": event(self._unit)}))
+            told = event(self._unit)
+            self._socket.send(wire.encode({"subscriptionId": number, "event": told}), _seen(told))
+
+    def terminate(self, name: str) -> None:
+        """End this connection's subscriptions by an event of the exchange's own."""
+        self.tell(lambda unit: {"e": name, "E": unit.of(self._hall.clock())})
+        self._subscriptions.clear()
+
+
+def _seen(event: Json) -> Seen:
+    """Which event this is and whom it is about."""
+    if not isinstance(event, Mapping):
+        return REPLY
+    name, kind = str(event.get("e", "")), str(event.get("x", ""))
+    # A cancel's report has the order's own id in `C`.
+    order = str(event.get("C") or event.get("c", ""))
+    return Seen(f"{name} {kind}".strip(), order, str(event.get("s", "")))
 
 
 def read_request(frame: str) -> Request:
@@ -234,17 +253,18 @@ def _signed_only(arguments: Arguments) -> Mapping[str, str]:
 class UserFront:
     """Answers connections to the WebSocket API, and passes on what happens to the user's orders."""
 
-    def __init__(self, hall: Hall, rules: SocketRules, register: set[Socket]) -> None:
+    def __init__(self, hall: Hall, rules: SocketRules, register: set[Socket], storm: Storm | None = None) -> None:
         self._hall = hall
         self._rules = rules
         self._register = register
+        self._storm = storm
         self._sessions: dict[Session, None] = {}
         self._execution_ids = itertools.count(1)
         hall.listen(self._heard)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it ends."""
-        socket = Socket(request, self._rules, self._register)
+        socket = Socket(request, self._rules, self._register, "user", self._storm)
         self._hall.limits.roll(self._hall.clock())
         self._hall.limits.weight.count += CONNECT_WEIGHT
         unit = url_time_unit(request)
@@ -257,6 +277,11 @@ class UserFront:
         finally:
             del self._sessions[session]
         return socket.response
+
+    def terminate(self, name: str) -> None:
+        """End every user stream by an event of this name."""
+        for session in self._sessions:
+            session.terminate(name)
 
     def _heard(self, happenings: Sequence[Happening]) -> None:
         reports = [each for each in happenings if isinstance(each, OrderReported)]

@@ -43,6 +43,9 @@ from execd.venues import Venue
 JOURNAL_FAILED = 70
 """Exit code of a process whose journal could not be written."""
 
+LAST_WORD_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""Between the last questions about our account: an outage or a ban at the very end is often over soon."""
+
 
 class Screen(Protocol):
     """Shows progress to whoever looks."""
@@ -221,17 +224,27 @@ class _Worker:
         sequencer.drain()
         sequencer.turn(Woken())
         execution = self._execution
-        verdict = await compare(self._venue, execution)
+        verdict = await self._compared(drained=drained)
         if verdict.missing_here:
             for fill in verdict.missing_here:
                 sequencer.turn(OrderFilled(fill))
-            verdict = await compare(self._venue, execution)
+            verdict = await self._compared(drained=drained)
         self._reconciled(verdict)
         await self._session.journal.sync(self._session.journal.last)
         if not complete:
             self._screen.say("not every public trade of the window could be fetched; the benchmark is incomplete")
         self._metrics.parent(execution, self._clock(), tripped=self._session.latch.tripped)
         return Result(self._report(verdict), drained)
+
+    async def _compared(self, *, drained: bool) -> Verdict:
+        """Our account against the exchange's, asked for again for a while where there is no answer and no hurry."""
+        verdict = await compare(self._venue, self._execution)
+        for pause_s in () if drained else LAST_WORD_PAUSES_S:
+            if verdict.unanswered is None:
+                break
+            await asyncio.sleep(pause_s)
+            verdict = await compare(self._venue, self._execution)
+        return verdict
 
     def _report(self, verdict: Verdict) -> Report:
         session, advice = self._session, self._session.advice

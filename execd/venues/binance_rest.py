@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from execd.core.events import Bar, OrderAccepted, OrderClosed, QuoteChanged, TradePrinted
@@ -16,8 +15,8 @@ from execd.core.grid import SECOND, Instrument, Lots, Nanos, Notional, Side, Tic
 from execd.core.orders import Fill, Liquidity
 from execd.venues import KeyPermissions
 from execd.venues.capabilities import OrderReply
-from execd.venues.digits import Grid
-from execd.venues.streams.binance_frames import NANOS_PER_MS, fee_of
+from execd.venues.digits import Grid, exact
+from execd.venues.streams.binance_frames import LATEST_MS, NANOS_PER_MS, fee_of
 
 PAGE = 1000
 """Most rows that one request gives."""
@@ -93,7 +92,7 @@ def public_trade(reply: object, grid: Grid) -> TradePrinted:
     """One row of trades or historicalTrades.  Raises ValueError."""
     row = mapping(reply)
     return TradePrinted(
-        id=int(text(row, "id")),
+        id=_whole(row, "id"),
         price=grid.ticks(text(row, "price")),
         quantity=grid.lots(text(row, "qty")),
         at=_moment(row, "time"),
@@ -137,13 +136,14 @@ def kline_bar(row: object, instrument: Instrument) -> Bar:
     """
     if not isinstance(row, Sequence) or isinstance(row, str) or len(row) < 9:
         raise ValueError("not a kline")
-    start, close, volume, quote_volume, trades = row[0], row[4], row[5], row[7], row[8]
+    kline = {"start": row[0], "trades": row[8]}
+    close, volume, quote_volume = map(exact, (row[4], row[5], row[7]))
     return Bar(
-        start=Nanos(int(start) * NANOS_PER_MS),
-        volume=instrument.lots_down(Decimal(str(volume))),
-        notional=instrument.notional_down(Decimal(str(quote_volume))),
-        close=instrument.ticks_not_worse(Decimal(str(close)), Side.BUY),
-        trades=int(trades),
+        start=_moment(kline, "start"),
+        volume=instrument.lots_down(volume),
+        notional=instrument.notional_down(quote_volume),
+        close=instrument.ticks_not_worse(close, Side.BUY),
+        trades=_whole(kline, "trades"),
     )
 
 
@@ -200,4 +200,11 @@ def _flag(row: Mapping[str, Any], name: str) -> bool:
 
 
 def _moment(row: Mapping[str, Any], name: str) -> Nanos:
-    return Nanos(int(text(row, name)) * NANOS_PER_MS)
+    return Nanos(_whole(row, name, LATEST_MS) * NANOS_PER_MS)
+
+
+def _whole(row: Mapping[str, Any], name: str, most: int = 2**63 - 1) -> int:
+    number = int(text(row, name))
+    if not 0 <= number <= most:
+        raise ValueError(f"the reply has no possible {name}")
+    return number

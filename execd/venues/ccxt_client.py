@@ -1,7 +1,8 @@
 """ccxt exchanges made careful.  Importing this imports ccxt: 0.5 s and 80 MB, so the command line must not.
 
 Promise: numbers are strings; no request is ever repeated by the library; a status of 500 or more is an unknown outcome
-whatever its body says; timestamps come from our clock as the venue's; nothing waits in a queue before an order.
+whatever its body says; timestamps come from our clock as the venue's; nothing waits in a queue before an order; nothing
+is asked while the venue has told us to keep away.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import ccxt.async_support as ccxt_async
 from ccxt.base import errors
 
 from execd.venues import VenueError
+from execd.venues.backoff import Backoff
 from execd.venues.capabilities import Capabilities, Sandbox
 from execd.venues.credentials import Credentials
 
@@ -26,6 +28,8 @@ def make_client(
     *,
     session: aiohttp.ClientSession | None,
     venue_ms: Callable[[], int],
+    backoff: Backoff,
+    doubt_clock: Callable[[], None],
     recv_window_ms: int,
     timeout_s: float,
     sandbox: bool,
@@ -38,6 +42,8 @@ def make_client(
         credentials: signs; None for public data only.
         session: sends; None lets ccxt open its own, to the exchange itself.
         venue_ms: the venue's time in milliseconds, for signed requests.
+        backoff: what the venue has told us about keeping away; all clients of an address share one.
+        doubt_clock: called where the venue refused a timestamp.
         recv_window_ms: how long after its timestamp the venue may accept a request.
         timeout_s: how long one request may take.
         sandbox: whether to talk to the venue's testnet.
@@ -67,7 +73,7 @@ def make_client(
         settings |= {"apiKey": credentials.api_key, "secret": credentials.secret}
     if session is not None:
         settings["session"] = session
-    client = _careful(known, venue_ms)(settings)
+    client = _careful(known, venue_ms, backoff, doubt_clock)(settings)
     client.number = str
     if session is not None:
         client.timeout_on_exit = 0  # a pause that only a session of ccxt's own needs when it closes
@@ -76,18 +82,29 @@ def make_client(
     return client
 
 
-def _careful(known: Any, venue_ms: Callable[[], int]) -> Any:
+def _careful(known: Any, venue_ms: Callable[[], int], backoff: Backoff, doubt_clock: Callable[[], None]) -> Any:
     class Careful(known):  # type: ignore[misc]  # the base is chosen at run time
-        """The exchange with our clock, and without ccxt's trust in the body of a server error."""
+        """The exchange with our clock, with patience, and without ccxt's trust in the body of a server error."""
 
         def nonce(self) -> int:
             """The timestamp of a signed request."""
             return venue_ms()
 
-        def handle_errors(self, code: int, reason: str, *rest: Any) -> Any:
+        async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            """Send a request, unless the venue has told us to keep away."""
+            if (why := backoff.refusal(method)) is not None:
+                raise errors.DDoSProtection(f"{self.id}: {why}")
+            return await super().fetch(url, method, headers, body)
+
+        def handle_errors(self, code: int, reason: str, url: str, method: str, headers: Any, *rest: Any) -> Any:
             """Raise what a reply means; ccxt would map some server errors to refusals by their JSON code."""
+            backoff.heard(code, headers)
             if code >= SERVER_ERROR:
                 raise errors.ExchangeNotAvailable(f"{self.id} answered {code} {reason}")
-            return super().handle_errors(code, reason, *rest)
+            try:
+                return super().handle_errors(code, reason, url, method, headers, *rest)
+            except errors.InvalidNonce:
+                doubt_clock()
+                raise
 
     return Careful

@@ -268,7 +268,10 @@ class OrderPath:
             listed += page
             if len(page) < binance_rest.PAGE:
                 return listed
-            first = 1 + max(int(field(row, "id")) for row in page)
+            onward = 1 + max(int(field(row, "id")) for row in page)
+            if onward <= first:
+                raise VenueError("own trades by id do not go on from where they were asked for")
+            first = onward
 
     async def _own_page(self, market: Market, **which: int) -> list[Any]:
         request = {"symbol": market.id, "limit": binance_rest.PAGE, **which}

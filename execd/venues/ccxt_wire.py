@@ -7,6 +7,7 @@ secret.  Importing this imports ccxt.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ import aiohttp
 
 from execd.core.grid import Instrument, Nanos
 from execd.venues import VenueError, VenueUnanswered, binance_rest
+from execd.venues.backoff import Backoff
 from execd.venues.capabilities import Capabilities, OrderReply
 from execd.venues.ccxt_client import make_client
 from execd.venues.credentials import Credentials
@@ -59,6 +61,8 @@ class Wire:
         self.trading: Any = None
         self.data: Any = None
         self._endpoint, self._sandbox = endpoint, sandbox
+        self._measuring: asyncio.Task[None] | None = None
+        self._backoff = Backoff(lambda: clock() // NANOS_PER_MS)
         self._session: aiohttp.ClientSession | None = None
         self._markets: dict[str, Market] = {}
 
@@ -80,6 +84,9 @@ class Wire:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._measuring is not None:
+            self._measuring.cancel()
+            await asyncio.gather(self._measuring, return_exceptions=True)
         clients = [client for client in (self.trading, self.data) if client is not None]
         await asyncio.gather(*(client.close() for client in clients))
         if self._session is not None:
@@ -137,10 +144,20 @@ class Wire:
             reply = await self.ask("the venue's time", self.trading.public_get_time())
             answered = self.clock()
             # The venue cuts off what is below a millisecond: half of one is the expected rest.
-            venue = int(field(reply, "serverTime")) * NANOS_PER_MS + NANOS_PER_MS // 2
+            venue = _milliseconds(field(reply, "serverTime")) * NANOS_PER_MS + NANOS_PER_MS // 2
             samples.append((answered - asked, venue - (asked + answered) // 2))
         self.offset = Nanos(min(samples)[1])
         return self.offset
+
+    def _doubt_clock(self) -> None:
+        """Measure the venue's clock anew, beside the request whose timestamp it refused; one measurement at a time."""
+        if self._measuring is None or self._measuring.done():
+            self._measuring = asyncio.create_task(self._remeasured())
+
+    async def _remeasured(self) -> None:
+        # No answer says nothing about the clocks; the next refusal asks again.
+        with contextlib.suppress(VenueError):
+            await self.measure_clock()
 
     def _connect(self) -> None:
         self._session = self._endpoint.session(self.known.hosts)
@@ -154,11 +171,21 @@ class Wire:
             credentials,
             session=self._session,
             venue_ms=self.venue_ms,
+            backoff=self._backoff,
+            doubt_clock=self._doubt_clock,
             recv_window_ms=self.recv_window_ms,
             timeout_s=self.timeout_s,
             sandbox=self._sandbox,
             limited=limited,
         )
+
+
+def _milliseconds(text: str) -> int:
+    """A time as the venue wrote it.  Raises VenueUnanswered."""
+    try:
+        return int(text)
+    except ValueError:
+        raise VenueUnanswered(f"the venue's time is no number: {text[:40]!r}") from None
 
 
 def rows(answer: object, what: str) -> list[Any]:

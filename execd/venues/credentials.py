@@ -70,4 +70,6 @@ def scrub(text: str, credentials: Credentials | None) -> str:
         for word in (credentials.secret, credentials.secret.strip(), credentials.api_key):
             text = text.replace(word, "***")
     text = _SIGNED.sub(r"\1=***", _QUERY.sub("?***", text))
+    # What is not printable could tell a terminal what to do.
+    text = "".join(sign if sign.isprintable() else " " for sign in text)
     return " ".join(text.split())[:TEXT_MAX]

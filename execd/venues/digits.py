@@ -5,9 +5,24 @@ Promise: the answer equals `Instrument.ticks` and `Instrument.lots`, or `ValueEr
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from execd.core.grid import Instrument, Lots, OffGrid, Ticks
+
+LONGEST = 40
+"""Characters of the longest number that can mean anything; a longer one would only cost time and memory."""
+
+
+def exact(value: object) -> Decimal:
+    """A number as an exchange wrote it.  Raises ValueError where it is none, not finite, or absurdly large or fine."""
+    text = str(value)
+    try:
+        number = Decimal(text) if len(text) <= LONGEST else None
+    except InvalidOperation:
+        number = None
+    if number is None or not number.is_finite() or abs(number.adjusted()) > LONGEST:
+        raise ValueError(f"{text[:LONGEST]!r} is no number that can be used")
+    return number
 
 
 class Unit:
@@ -26,6 +41,8 @@ class Unit:
     def count(self, text: str) -> int:
         """How many steps a plain, unsigned decimal string is.  Raises ValueError; OffGrid if it is no whole count."""
         whole, _, fraction = text.partition(".")
+        if len(text) > LONGEST:
+            raise ValueError(f"a number of {len(text)} characters")
         # int() alone would take signs, underscores, spaces and other scripts' digits for numbers.
         if not (whole.isdigit() and (fraction.isdigit() or not fraction) and text.isascii()):
             raise ValueError(f"{text[:40]!r} is no decimal number")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from execd.core.grid import Instrument, Lots, Notional
 from execd.venues import VenueError
+from execd.venues.digits import exact
 
 NO_LIMIT = 10**18
 """Lots, where a venue names no largest order: more than any."""
@@ -57,9 +58,9 @@ def _number(market: Mapping[str, Any], *path: str) -> Decimal | None:
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else None
     try:
-        number = None if value is None else Decimal(str(value))
-    except InvalidOperation:
+        number = exact(value)
+    except ValueError:
         return None
-    if number is None or not number.is_finite() or number <= 0:
+    if number <= 0:
         return None
     return Decimal(format(number.normalize(), "f"))  # 0.01000000 as 0.01, for people to read

@@ -7,7 +7,7 @@ Field names: binance-spot-api-docs, web-socket-streams.md and user-data-stream.m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated
 
 import msgspec
@@ -16,15 +16,19 @@ from execd.core.events import Event, OrderAccepted, OrderClosed, OrderFilled, Qu
 from execd.core.grid import Nanos, Side
 from execd.core.orders import Fill, Liquidity
 from execd.venues.capabilities import OrderReply
-from execd.venues.digits import Grid
+from execd.venues.digits import Grid, exact
 from execd.venues.streams import BadFrame
 
 NANOS_PER_MS = 1_000_000
 OK = 200
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
+LATEST_MS = 253_402_300_799_999
+"""The last millisecond of the year 9999: what is later is no time that anything here can show."""
 
-_BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, InvalidOperation)
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Millis = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
+
+_BROKEN = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Goodbye:
     why: str
 
 
-GOODBYES = frozenset({"eventStreamTerminated", "serverShutdown"})
+GOODBYES = frozenset({"eventStreamTerminated", "listenKeyExpired", "serverShutdown"})
 
 
 class _Envelope(msgspec.Struct, gc=False):
@@ -51,7 +55,7 @@ class _Trade(msgspec.Struct, gc=False):
     id: Count = msgspec.field(name="t")
     price: str = msgspec.field(name="p")
     quantity: str = msgspec.field(name="q")
-    at_ms: Count = msgspec.field(name="T")
+    at_ms: Millis = msgspec.field(name="T")
     maker_bought: bool = msgspec.field(name="m")
 
 
@@ -114,7 +118,7 @@ class _AccountEnvelope(msgspec.Struct, gc=False):
 
 
 class _Report(msgspec.Struct, gc=False):
-    event_ms: Count = msgspec.field(name="E")
+    event_ms: Millis = msgspec.field(name="E")
     symbol: str = msgspec.field(name="s")
     client_id: str = msgspec.field(name="c")
     execution: str = msgspec.field(name="x")
@@ -127,7 +131,7 @@ class _Report(msgspec.Struct, gc=False):
     price: str = msgspec.field(name="L", default="0")
     fee: str | None = msgspec.field(name="n", default=None)
     fee_currency: str | None = msgspec.field(name="N", default=None)
-    at_ms: Count = msgspec.field(name="T", default=0)
+    at_ms: Millis = msgspec.field(name="T", default=0)
     trade_id: int = msgspec.field(name="t", default=-1)
     maker: bool = msgspec.field(name="m", default=False)
 
@@ -209,7 +213,4 @@ class AccountFrames:
 
 def fee_of(text: str | None) -> Decimal:
     """An exact fee.  Raises ValueError where it is no finite number."""
-    fee = Decimal(text or "0")
-    if not fee.is_finite():
-        raise ValueError("a fee that is no number")
-    return fee
+    return exact(text or "0")
