@@ -17,6 +17,7 @@ DATA ?= ../shared/data
 EVALUATE_FLAGS ?=
 PYTEST_FLAGS ?= -n 2
 SEEDS ?= 2000
+FUZZ_SECONDS ?= 60
 FIRST ?= 0
 IMAGE ?= execd:dev
 BASE ?= python:3.11-slim-bookworm
@@ -30,7 +31,7 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo backtest train evaluate test check sim mutants crash format lock dashboard image bench-decision bench-papers bench-ceiling clean
+.PHONY: help install demo backtest train evaluate test check sim mutants crash format lock dashboard image bench-decision bench-papers bench-ceiling fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,8 +85,12 @@ sim: install ## sail the core through SEEDS seeded storms, from seed FIRST on
 mutants: install ## plant each known bug and find it
 	$(BIN)/pytest tests/sim/test_mutants.py -v
 
-crash: install ## kill -9 the real process fifty times
+crash: install ## kill -9 the real process three hundred times
 	$(BIN)/pytest tests/runtime/test_kills.py -v
+
+fuzz: install ## look for bytes that crash a decoder, FUZZ_SECONDS for each of them
+	@$(PIP) install atheris==3.0.0
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 format: install ## format the code and repair what ruff can repair
 	$(BIN)/ruff check --fix .

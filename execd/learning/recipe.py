@@ -194,15 +194,21 @@ def load(path: Path) -> Recipe:
         return parse(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise RecipeRefused(f"{path}: cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
-        raise RecipeRefused(f"{path}: is no YAML ({' '.join(str(error).split())})") from error
     except msgspec.ValidationError as error:
-        raise RecipeRefused(f"{path}: {error}; models/README.md describes every key") from error
+        raise RecipeRefused(f"{path}: {_short(error)}; models/README.md describes every key") from error
+    # PyYAML itself raises ValueError for a date that does not exist or a number without end.
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
+        raise RecipeRefused(f"{path}: is no YAML ({_short(error)})") from error
 
 
 def parse(raw: Any) -> Recipe:
     """Return a recipe from plain data.  Raises msgspec.ValidationError."""
     return msgspec.convert(raw, type=Recipe, strict=False)
+
+
+def _short(error: Exception) -> str:
+    """An error's text in one line."""
+    return " ".join(str(error).split())[:300]
 
 
 def nanos(iso: str) -> int:

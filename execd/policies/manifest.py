@@ -127,12 +127,13 @@ def read(folder: Path) -> Manifest:
         raw = path.read_bytes()
         number = msgspec.json.decode(raw, type=dict[str, Any]).get("schema")
         if number != SCHEMA:
-            raise ModelRefused(f"{path}: schema is {number!r}; allowed is {SCHEMA} (models/README.md)")
+            raise ModelRefused(f"{path}: schema is {number!r:.60}; allowed is {SCHEMA} (models/README.md)")
         return msgspec.json.decode(raw, type=Manifest)
     except OSError as error:
         raise ModelRefused(f"{path}: cannot be read ({error.strerror}); a model folder holds {MANIFEST}") from error
-    except msgspec.MsgspecError as error:
-        raise ModelRefused(f"{path}: {error}; allowed is what models/README.md describes") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        words = " ".join(str(error).split())[:300]
+        raise ModelRefused(f"{path}: {words}; allowed is what models/README.md describes") from error
 
 
 def sha256(raw: bytes) -> str:

@@ -18,6 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from execd.core.events import Event, ParentCanceled, ParentPaused, ParentResumed
+from execd.runtime.door import LOGGER
 
 SUFFIX = ".sock"
 ASK_TIMEOUT_S = 5.0
@@ -50,7 +51,7 @@ class Control:
         app = web.Application()
         app.router.add_get("/status", self._answer_status)
         app.router.add_post("/{verb}", self._take_verb)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, logger=LOGGER)
         await self._runner.setup()
         # The journal's lock is ours by now, so that a socket which lies there is a dead process's.
         self.path.unlink(missing_ok=True)
@@ -119,7 +120,11 @@ async def _ask(path: Path, verb: str) -> dict[str, Any]:
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             method = "GET" if verb == "status" else "POST"
             async with session.request(method, f"http://execd/{verb}") as response:
-                answer: dict[str, Any] = await response.json()
-                return answer
+                answer = await response.json()
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise ControlError(f"{path}: nobody answers ({type(error).__name__}); the daemon is gone or hangs") from error
+    except (ValueError, RecursionError) as error:
+        raise ControlError(f"{path}: what answers is no daemon of execd: {type(error).__name__}") from error
+    if not isinstance(answer, dict):
+        raise ControlError(f"{path}: what answers is no daemon of execd: {type(answer).__name__}")
+    return answer

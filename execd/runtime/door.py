@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 
 class PortTakenError(Exception):
@@ -15,6 +17,18 @@ class PortTakenError(Exception):
 
 BEHIND_MAX_S = 5.0
 """A sequencer that is this far behind counts as dead."""
+
+
+LOGGER = logging.getLogger("execd.http")
+"""What the operator's two servers log with: their own mistakes, and nothing of what a visitor sends."""
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a record is about more than a request that was no HTTP: such a one has been answered with 400."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+LOGGER.addFilter(_is_ours)
 
 
 class Door:
@@ -41,7 +55,7 @@ class Door:
         app.router.add_get("/livez", self._serve_live)
         app.router.add_get("/readyz", self._serve_ready)
         app.router.add_get("/status", self._serve_status)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, logger=LOGGER)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, shutdown_timeout=1)
         try:

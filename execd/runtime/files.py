@@ -42,11 +42,14 @@ class Place:
 
 
 def place(job: Job) -> Place:
-    """The paths of a job; its folders exist afterwards."""
+    """The paths of a job; its folders exist afterwards.  Raises JournalError."""
     state = job.settings.state_dir
     active, done, abandoned = state / "active", state / "done", state / "abandoned"
-    for folder in (active, done, abandoned):
-        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for folder in (active, done, abandoned):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalError(f"{state}: the state folder cannot be used: {error.strerror} (state_dir)") from error
     stem = f"{job.mode.value}-{job.order.name.replace(' ', '_')}"
     return Place(active / f"{stem}{JOURNAL}", active / f"{stem}{SUFFIX}", done, abandoned)
 

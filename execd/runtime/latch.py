@@ -21,6 +21,12 @@ from execd.core.grid import Nanos
 
 NAME = "KILL"
 
+LARGEST = 1 << 20
+"""Bytes of a record that are read: a hand may have put anything there."""
+
+LATEST = 2**63
+"""No moment in nanoseconds is so late."""
+
 
 class LatchError(Exception):
     """The latch could not be written, or there is nothing to reset.  One clear sentence."""
@@ -92,7 +98,8 @@ class Latch:
         if not self.tripped:
             return ()
         try:
-            lines = [line for line in self.path.read_bytes().split(b"\n") if line.strip()]
+            with self.path.open("rb") as record:
+                lines = [line for line in record.read(LARGEST).split(b"\n") if line.strip()]
         except OSError as error:
             return (Cause(f"the record cannot be read: {error.strerror}", "unknown", Nanos(0)),)
         return tuple(map(_cause, lines)) or (Cause("the file was made by hand", "unknown", Nanos(0)),)
@@ -133,10 +140,13 @@ class Latch:
 def _cause(line: bytes) -> Cause:
     try:
         found = json.loads(line)
-        return Cause(str(found["cause"]), str(found["by"]), Nanos(int(found["at"])))
+        cause = Cause(str(found["cause"]), str(found["by"]), Nanos(int(found["at"])))
+        if 0 <= cause.at < LATEST:
+            return cause
     # A hand may have written anything; all of it sets the latch.
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return Cause(f"an unreadable record: {line[:80]!r}", "unknown", Nanos(0))
+    except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
+        pass
+    return Cause(f"an unreadable record: {line[:80]!r}", "unknown", Nanos(0))
 
 
 def _write(path: Path, content: bytes) -> None:

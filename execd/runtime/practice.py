@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping
@@ -19,8 +20,14 @@ from pathlib import Path
 from typing import Any
 
 READY_WITHIN_S = 30.0
+LARGEST = 1 << 20
+"""Characters of a file that are searched for a ready line."""
+
 LINGER_S = 120
 """How long the exchange waits for its killed client before it leaves."""
+
+
+_SPEED = re.compile(r"[0-9]{1,9}([./][0-9]{1,9})?")
 
 
 class PracticeError(Exception):
@@ -65,7 +72,8 @@ def read_ready(path: Path) -> Practice:
         PracticeError: the file cannot be read or holds no such line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LARGEST)
     except (OSError, UnicodeDecodeError) as error:
         raise PracticeError(
             f"{path}: cannot be read ({error}); give the file with the exchange's ready line"
@@ -80,7 +88,7 @@ def _parse(line: str, path: Path) -> Practice:
     try:
         found = json.loads(line)
         ca = found.get("ca")
-        return Practice(
+        practice = Practice(
             rest=str(found["rest"]),
             ws=str(found["ws"]),
             ws_api=str(found["ws_api"]),
@@ -91,8 +99,25 @@ def _parse(line: str, path: Path) -> Practice:
             pid=found.get("pid"),
             tape=found.get("tape"),
         )
-    except (ValueError, KeyError, TypeError) as error:
-        raise PracticeError(f"{path}: the ready line of the exchange is broken ({error})") from error
+        _check(practice)
+        return practice
+    except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
+        raise PracticeError(f"{path}: the ready line of the exchange is broken ({_short(error)})") from error
+
+
+def _check(found: Practice) -> None:
+    """Refuse what could not be used later, or only with harm.  Raises ValueError, LookupError, TypeError."""
+    if not 0 < found.port < 1 << 16:
+        raise ValueError("no port")
+    # 0, 1 and what is below them reach more than one process: nothing may ever signal those.
+    if found.pid is not None and (type(found.pid) is not int or not 1 < found.pid < 1 << 31):
+        raise ValueError("pid is no process's")
+    if found.ca is not None and b"\0" in os.fsencode(found.ca):
+        raise ValueError("ca is no path")
+    if found.tape is not None:
+        if not _SPEED.fullmatch(str(found.tape["speed"])):
+            raise ValueError("tape.speed is no number")
+        found.tape_moment(0)
 
 
 async def start(folder: Path, arguments: list[str]) -> Practice:
@@ -105,12 +130,15 @@ async def start(folder: Path, arguments: list[str]) -> Practice:
     Raises:
         PracticeError: it ended, or was not ready in time; the last line of its log says why.
     """
-    ready, log = _files(folder)
     command = [sys.executable, "-m", "execd", "exchange", "--port", "0", "--tls", "--linger", str(LINGER_S), *arguments]
-    with ready.open("wb") as out, log.open("wb") as err:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
-        )
+    try:
+        ready, log = _files(folder)
+        with ready.open("wb") as out, log.open("wb") as err:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+            )
+    except OSError as error:
+        raise PracticeError(f"{folder}: the practice exchange cannot be started: {error.strerror}") from error
     ended = asyncio.create_task(process.wait())
     try:
         async with asyncio.timeout(READY_WITHIN_S):
@@ -154,6 +182,10 @@ def left_behind(folder: Path) -> Practice | None:
     except (ProcessLookupError, PermissionError):
         return None
     return practice
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:100]
 
 
 def _last_line(log: Path) -> str:

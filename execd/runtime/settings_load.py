@@ -11,6 +11,7 @@ import difflib
 import re
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -23,6 +24,9 @@ from execd.runtime.settings_yaml import Tree, Where, YamlProblem
 
 LARGEST = 1 << 20
 """The largest settings file, in bytes."""
+
+TOLD = 50
+"""The most problems of one file that are told."""
 
 _SECRET_KEY = re.compile(
     r"(?i).*(api[_-]?key|secret|passw|passphrase|token|private[_-]?key|credential|signature|listen[_-]?key).*"
@@ -99,8 +103,10 @@ def load(path: Path, model: type[Model]) -> Model:
     try:
         made = model.model_validate(tree.value)
     except ValidationError as error:
-        told = [(_line(tree, where), text) for where, text in _problems(error, model)]
+        told = [(_line(tree, where), text) for where, text in islice(_problems(error, model), TOLD)]
         problems = [_at(path, line, text) for line, text in sorted(told, key=lambda item: item[0] or 0)]
+        if (more := error.error_count() - TOLD) > 0:
+            problems.append(f"{path}: and {more} problems more")
         raise SettingsError(list(dict.fromkeys(problems))) from error
     made._path, made._sha256 = path, sha256(content).hexdigest()  # noqa: SLF001  # its own loader
     return made
@@ -155,7 +161,7 @@ def _without_secrets(path: Path, tree: Tree) -> None:
         elif _SECRET_KEY.fullmatch(key) or _SECRET_VALUE.fullmatch(text):
             problems.append(_at(path, tree.lines[where], f"{_name(where)}: {_NO_SECRETS}"))
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(problems[:TOLD])
 
 
 def _texts(value: Any, where: Where) -> Iterator[tuple[Where, str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-GUARD_S = 60.0
+GUARD_S = 180.0
 """A process that says nothing of what is waited for by then is killed, and the test fails."""
 
 ORDER = """\
