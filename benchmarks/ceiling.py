@@ -24,12 +24,11 @@ from rich.table import Table
 from execd.learning import judging
 from execd.learning.baselines import linear
 from execd.learning.baselines.linear import Clues
-from execd.learning.baselines.market import Cells, Market, coarse
+from execd.learning.baselines.market import Cells, Market
 from execd.learning.baselines.volume import Season, har_coming, season
 from execd.learning.comparison import layout
 from execd.learning.judging import CHAMPION, Outcome
 from execd.learning.recipe import nanos
-from execd.learning.series import read_bars
 from execd.learning.walkforward import Decided, Span, folds
 from execd.policies.floats import Floats
 
@@ -48,7 +47,7 @@ def asset(path: Path, shape: str, span: Span, known: Sequence[int]) -> Outcome:
     """Return what one asset's windows came to: TWAP, the convex policy, and that policy told the next bars."""
     torch.set_num_threads(1)
     asked = layout(shape)
-    market = Market.of(coarse(read_bars(path), asked.interval), asked.slices, span.until)
+    market = Market.read(path, asked.interval, asked.slices, span.until)
     plan = list(folds(market, span))
     if not plan:
         raise SystemExit(f"{path}: no window in the span; allowed is a span with 30 days of bars before it")

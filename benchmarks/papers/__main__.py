@@ -20,8 +20,9 @@ from benchmarks.decision import machine
 from benchmarks.papers import report
 from benchmarks.papers.feed import LOOKBACK
 from benchmarks.papers.fits import REQUIREMENTS, Effort, answers, plan
-from benchmarks.papers.scoring import MENDED, SHAPE, judge, learned_until, prepare, tradable
+from benchmarks.papers.scoring import MENDED, SHAPE, judge, prepare, tradable
 from execd.learning.progress import bars
+from execd.learning.protocol import learned_until
 from execd.policies.learned import load
 
 SHOWN = ("dvwap=", "dynamic_vwap=", "temporal_linear_network=", "tkan=", "keras=", "jax=")
@@ -44,7 +45,7 @@ def main() -> int:
     results = judge(grounds, told)
     ran = machine()
     results |= {"date": ran[:10], "notes": [*_notes(given, grounds), ran]}
-    results["notes"] += [f"{m.name}: fitted and chosen on data until {learned_until(m)}." for m in models]
+    results["notes"] += [f"{m.name}: fitted and chosen on data until {learned_until(m.manifest)}." for m in models]
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / f"papers-{results['date']}.md").write_text(report.markdown(results))
     if given.json:

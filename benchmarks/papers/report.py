@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table as RichTable
 
 from benchmarks.papers.scoring import tradable
 from execd.learning.judging import CHAMPION
-from execd.learning.tables import Table
+from execd.learning.tables import Table, drawn, interval
 
 _PAIRED = f"minus_{CHAMPION}"
 
@@ -22,7 +21,7 @@ def tables(results: dict[str, Any]) -> Iterator[Table]:
     yield Table(
         "All assets, bps",
         (*header, f"minus {CHAMPION} [95 %]"),
-        tuple((f"`{name}`", *_figures(f), _interval(f[_PAIRED])) for name, f in pool.items()),
+        tuple((f"`{name}`", *_figures(f), interval(f[_PAIRED])) for name, f in pool.items()),
     )
     yield Table(
         "By asset, mean |slippage| in bps, against TWAP",
@@ -44,13 +43,13 @@ def tables(results: dict[str, Any]) -> Iterator[Table]:
         f"By asset, minus {CHAMPION} in bps [95 %]",
         ("method", *assets),
         tuple(
-            (f"`{name}`", *(_interval(a[name][_PAIRED]) for a in assets.values())) for name in pool if name != CHAMPION
+            (f"`{name}`", *(interval(a[name][_PAIRED]) for a in assets.values())) for name in pool if name != CHAMPION
         ),
     )
     yield Table(
         "What the look-ahead is worth: |slippage| of the published index minus the mended one, bps [95 %]",
         tuple(papers["leaky_minus_mended"]),
-        (tuple(_interval(found) for found in papers["leaky_minus_mended"].values()),),
+        (tuple(interval(found) for found in papers["leaky_minus_mended"].values()),),
     )
     yield Table(
         "Each seed alone, all assets",
@@ -79,7 +78,7 @@ def tables(results: dict[str, Any]) -> Iterator[Table]:
 def _figures(f: dict[str, Any]) -> tuple[str, ...]:
     sizes = [f"{f[f'{key}_bps']:.2f}" for key in ("mae", "median", "rmse", "p95", "p99")]
     gain = f"{-100 * f['gain_vs_twap']:+.1f} %"
-    return (*sizes, _interval(f["signed"]), gain, f"{f['r2_volume_curve']:.2f}", f"{100 * f['turnover']:.0f} %")
+    return (*sizes, interval(f["signed"]), gain, f"{f['r2_volume_curve']:.2f}", f"{100 * f['turnover']:.0f} %")
 
 
 def _seed(row: dict[str, Any]) -> tuple[str, ...]:
@@ -87,7 +86,7 @@ def _seed(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         *(f"`{row['method']}`", str(row["seed"]), str(row["fits"]), f"{row['parameters']:,}", f"{row['windows']:,}"),
         *(_range(row["epochs"]), _range(row["kept_epoch"]), f"{row['last_rate']:.1e}", str(row["cpu_s"])),
-        *(f"{f['mae_bps']:.2f}", f"{f['p99_bps']:.1f}", f"{-100 * f['gain_vs_twap']:+.1f} %", _interval(f[_PAIRED])),
+        *(f"{f['mae_bps']:.2f}", f"{f['p99_bps']:.1f}", f"{-100 * f['gain_vs_twap']:+.1f} %", interval(f[_PAIRED])),
     )
 
 
@@ -108,22 +107,11 @@ def _range(two: list[int]) -> str:
     return str(two[0]) if two[0] == two[1] else f"{two[0]} to {two[1]}"
 
 
-def _interval(found: dict[str, float | None]) -> str:
-    if found["low"] is None:
-        return f"{found['mean']:+.2f} [too few weeks]"
-    return f"{found['mean']:+.2f} [{found['low']:+.2f}, {found['high']:+.2f}]"
-
-
 def show(results: dict[str, Any]) -> None:
     """Print the tables on standard output, as wide as they are."""
     console = Console(width=max(220, Console().width))
     for table in tables(results):
-        drawn = RichTable(title=table.title, title_justify="left", title_style="bold")
-        for i, name in enumerate(table.header):
-            drawn.add_column(name, justify="right" if i else "left", no_wrap=True)
-        for row in table.rows:
-            drawn.add_row(*row)
-        console.print(drawn)
+        console.print(drawn(table))
     for line in results["notes"]:
         console.print(line, highlight=False, markup=False)
 

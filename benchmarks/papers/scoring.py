@@ -17,17 +17,18 @@ from benchmarks.papers.feed import GAIN, Floats
 from benchmarks.papers.fits import Fit, tape
 from execd.learning import judging
 from execd.learning.baselines import linear, tracking
-from execd.learning.baselines.market import DAY, Market, coarse
+from execd.learning.baselines.market import Market
 from execd.learning.baselines.tln import TemporalLinear
 from execd.learning.baselines.volume import Season, har_coming, season
 from execd.learning.comparison import layout
 from execd.learning.evaluation import paired
 from execd.learning.examples import roll_out
 from execd.learning.judging import CHAMPION, Outcome
+from execd.learning.protocol import learned_until
 from execd.learning.recipe import nanos
-from execd.learning.series import read_bars
 from execd.learning.walkforward import EMBARGO, Decided, Fold, Span, folds
 from execd.policies.learned import LearnedPolicy
+from execd.policies.profile import DAY
 
 SHAPE = layout("12x1h")
 SEED = 20261122
@@ -45,11 +46,6 @@ class Ground:
     tape: dict[str, Any]
 
 
-def learned_until(model: LearnedPolicy) -> str:
-    """The last day that a model was fitted on, or chosen by."""
-    return max(model.manifest.data_until, str(model.manifest.recipe.get("splits", {}).get("validate_until", "")))
-
-
 def ground(path: Path, first: str, until: str, models: Sequence[LearnedPolicy]) -> Ground:
     """Walk one asset forward, baselines refitted monthly; `ONCE` is fitted at the start alone, as the packages are.
 
@@ -57,9 +53,9 @@ def ground(path: Path, first: str, until: str, models: Sequence[LearnedPolicy]) 
         ValueError: if the span has no window, or a model knows it already.
     """
     span = Span(nanos(first), nanos(until), 1)
-    market = Market.of(coarse(read_bars(path), SHAPE.interval), SHAPE.slices, span.until)
+    market = Market.read(path, SHAPE.interval, SHAPE.slices, span.until)
     plan = list(folds(market, span))
-    early = [model.name for model in models if nanos(learned_until(model)) + EMBARGO > span.first]
+    early = [model.name for model in models if nanos(learned_until(model.manifest)) + EMBARGO > span.first]
     if early or not plan:
         raise ValueError(f"{path}: from {first} to {until} there is no window, or it was learned from by {early}")
     network = TemporalLinear(SHAPE.slices, SEED)

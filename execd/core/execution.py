@@ -211,12 +211,10 @@ class Execution:
 
     # ------------------------------------------------------------------------------------------- slices, proposals
 
-    def _ask(self, now: Nanos, number: int) -> ProposeSlice:
+    def observation(self, now: Nanos, number: int) -> Observation:
+        """What a policy is told before slice `number`."""
         parent = self.parent
-        begin, end = parent.boundary(number), parent.boundary(number + 1)
-        self._asked = number
-        self._due = Nanos(now + min(self._proposal_within, (end - begin) // 4))
-        observation = Observation(
+        return Observation(
             instrument=parent.instrument,
             side=parent.side,
             now=now,
@@ -224,7 +222,7 @@ class Execution:
             end=parent.end,
             slice=number,
             slices=parent.slices,
-            interval=Nanos(end - begin),
+            interval=Nanos(parent.boundary(number + 1) - parent.boundary(number)),
             quantity=parent.quantity,
             filled=self.filled,
             own_notional=self.blotter.notional,
@@ -235,7 +233,12 @@ class Execution:
             mid2=self.market.mid2,
             hours=self.hours,
         )
-        return ProposeSlice(parent.id, number, observation, self._due)
+
+    def _ask(self, now: Nanos, number: int) -> ProposeSlice:
+        begin, end = self.parent.boundary(number), self.parent.boundary(number + 1)
+        self._asked = number
+        self._due = Nanos(now + min(self._proposal_within, (end - begin) // 4))
+        return ProposeSlice(self.parent.id, number, self.observation(now, number), self._due)
 
     def _decide(self, now: Nanos, event: SliceProposed | ProposalFailed) -> None:
         if event.slice != self._asked or now >= self._due:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from execd.learning import judging, robustness
-from execd.learning.baselines.market import DAY, Market
+from execd.learning.baselines.market import Market
 from execd.learning.baselines.transformer import Pooled
 from execd.learning.examples import Answer
 from execd.learning.judging import Outcome
@@ -30,6 +30,7 @@ from execd.learning.walkforward import EMBARGO, EVERY, LEAST, METHODS, Span, Wan
 from execd.policies.floats import Floats
 from execd.policies.learned import LearnedPolicy, ModelRefused, load
 from execd.policies.manifest import Manifest
+from execd.policies.profile import DAY
 
 Say = Callable[[str, float], None]
 Results = dict[str, Any]

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from execd.learning.baselines.market import DAY, HOUR
 from execd.learning.evaluation import paired
 from execd.learning.walkforward import Decided
 from execd.learning.windows import Windows
 from execd.policies.floats import Flags, Floats
+from execd.policies.profile import DAY, HOUR
 from execd.policies.state import HISTORY
 
 CHAMPION = "convex_dynamic"

@@ -10,6 +10,7 @@ from execd.learning.baselines.allocator import SEEDS
 from execd.learning.walkforward import EMBARGO, NETWORK_MONTHS, NETWORKS, Span, Wanted
 from execd.policies.learned import LearnedPolicy
 from execd.policies.manifest import Manifest
+from execd.policies.profile import HOUR
 
 
 def protocol(span: Span, wanted: Wanted, models: Mapping[str, LearnedPolicy], assets: Sequence[str]) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def protocol(span: Span, wanted: Wanted, models: Mapping[str, LearnedPolicy], as
         "from": day(span.first),
         "until": day(span.until),
         "refit_months": span.months,
-        "embargo_h": EMBARGO // 3_600_000_000_000,
+        "embargo_h": EMBARGO // HOUR,
         "blocks": "weeks, all assets together",
         "gain_vs_twap": "fraction of TWAP's mean |slippage| at the same cadence",
         "seed": wanted.seed,

@@ -56,6 +56,24 @@ class Series:
         return replace(self, known=known)
 
 
+def coarse(series: Series, interval: int) -> Series:
+    """Return the series in cells of `interval` ns that begin at multiples of it; a cell is known if all its parts are.
+
+    Raises:
+        ValueError: if interval is not a multiple of the series' own.
+    """
+    per, rest = divmod(interval, series.interval)
+    if rest or per < 1:
+        raise ValueError(f"{series.asset}: slices of {interval / 1e9:g} s do not fit its {series.interval / 1e9:g} s")
+    skip = int(-series.start % interval) // series.interval
+    count = max(0, len(series.volume) - skip) // per
+    parts = slice(skip, skip + count * per)
+    volume, notional, close = (a[parts].reshape(count, per) for a in (series.volume, series.notional, series.close))
+    known: Flags = np.all(series.known[parts].reshape(count, per), axis=1)
+    start = series.start + skip * series.interval
+    return Series(series.asset, start, interval, volume.sum(axis=1), notional.sum(axis=1), close[:, -1], known)
+
+
 def read_bars(path: Path) -> Series:
     """Read open-time-stamped bars (`ts` in ms UTC, open, high, low, close, volume).
 

@@ -72,14 +72,19 @@ def show(results: dict[str, Any]) -> None:
     every = list(tables(results))
     console = Console(width=max([Console().width, *map(_width, every)]))
     for table in every:
-        drawn = RichTable(title=table.title, title_justify="left", title_style="bold")
-        for i, name in enumerate(table.header):
-            drawn.add_column(name, justify="right" if i else "left", no_wrap=True)
-        for row in table.rows:
-            drawn.add_row(*row)
-        console.print(drawn)
+        console.print(drawn(table))
     for note in notes(results):
         console.print(note, highlight=False, markup=False)
+
+
+def drawn(table: Table) -> RichTable:
+    """Return a table for the terminal: nothing wrapped, the first column's words to the left."""
+    out = RichTable(title=table.title, title_justify="left", title_style="bold")
+    for i, name in enumerate(table.header):
+        out.add_column(name, justify="right" if i else "left", no_wrap=True)
+    for row in table.rows:
+        out.add_row(*row)
+    return out
 
 
 def _width(table: Table) -> int:
@@ -98,7 +103,7 @@ def _pool(title: str, pool: dict[str, Any]) -> Table:
         more = (f"{figures['r2_volume_curve']:.2f}", f"{100 * figures['turnover']:.0f} %")
         rows.append(
             (
-                *(name, f"{figures['windows']}", *sizes, _interval(figures["signed"]), f"{_gain(figures)} %", *more),
+                *(name, f"{figures['windows']}", *sizes, interval(figures["signed"]), f"{_gain(figures)} %", *more),
                 _difference(figures),
             )
         )
@@ -120,10 +125,11 @@ def _gain(figures: dict[str, Any]) -> str:
 
 
 def _difference(figures: dict[str, Any]) -> str:
-    return _interval(figures[_PAIRED])
+    return interval(figures[_PAIRED])
 
 
-def _interval(paired: dict[str, float | None]) -> str:
+def interval(paired: dict[str, float | None]) -> str:
+    """Return a paired difference with its interval, for people."""
     if paired["low"] is None:
         return f"{paired['mean']:+.2f} [too few weeks]"
     return f"{paired['mean']:+.2f} [{paired['low']:+.2f}, {paired['high']:+.2f}]"

@@ -16,7 +16,7 @@ import numpy as np
 
 from execd.learning.baselines import linear, tracking
 from execd.learning.baselines.kalman import kalman_coming
-from execd.learning.baselines.market import DAY, Cells, Market
+from execd.learning.baselines.market import Cells, Market
 from execd.learning.baselines.recurrent import Recurrent
 from execd.learning.baselines.sequence import Course
 from execd.learning.baselines.tln import TemporalLinear
@@ -26,6 +26,7 @@ from execd.learning.examples import Answer, roll_out
 from execd.learning.series import DataRefused
 from execd.learning.windows import Windows
 from execd.policies.floats import Floats
+from execd.policies.profile import DAY
 
 METHODS = (
     "twap",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from execd.learning.series import Series
+from execd.learning.series import Series, coarse
 from execd.policies.curve import expected_curves
 from execd.policies.floats import Flags, Floats
 from execd.policies.profile import HOUR
@@ -160,22 +160,19 @@ def cut(series: Series, asset: int, interval: int, slices: int, cells: NDArray[n
 
 def _seasons(series: Series, start: NDArray[np.int64]) -> Season:
     """The seasons of the windows at `start`, of the series' full hours; of none where its cells do not make hours."""
-    per, rest = divmod(HOUR, series.interval)
-    if rest or per < 1 or not len(start):
+    if HOUR % series.interval or not len(start):
         return nothing(len(start))
-    first = -(-series.start // HOUR)
-    skip = (first * HOUR - series.start) // series.interval
-    count = max(0, len(series.volume) - skip) // per
-    cells = slice(skip, skip + count * per)
-    volume, close = series.volume[cells].reshape(count, per).sum(axis=1), series.close[cells].reshape(count, per)[:, -1]
-    volume = np.where(series.known[cells].reshape(count, per).all(axis=1), volume, 0.0)
+    hours = coarse(series, HOUR)
+    volume = np.where(hours.known, hours.volume, 0.0)
     # Unknown hours around, so that every window finds its HOURS.
     pad = np.zeros(HOURS)
-    volume, close = np.concatenate([pad, volume]), np.concatenate([pad, close])
+    volume, close = np.concatenate([pad, volume]), np.concatenate([pad, hours.close])
     parts = []
     for i in range(0, len(start), _CHUNK):
         at = start[i : i + _CHUNK]
-        index = np.minimum((at // HOUR - first)[:, None] + np.arange(HOURS)[None, :], len(volume) - 1)
+        # A window may start before the record's first full hour: nothing is known then, not the record's end.
+        first = np.maximum((at - hours.start) // HOUR, 0)
+        index = np.minimum(first[:, None] + np.arange(HOURS)[None, :], len(volume) - 1)
         parts.append(season(at, volume[index], close[index]))
     return gathered(parts)
 

@@ -21,8 +21,8 @@ from execd.core.grid import Instrument, Lots, Nanos, Notional, Side, Ticks
 from execd.policies import curve, profile, season
 from execd.policies.curve import Forecast, expected_curve, forecast
 from execd.policies.floats import Flags, Floats
-from execd.policies.profile import HOUR
-from execd.policies.season import HOURS
+from execd.policies.profile import DAY, HOUR
+from execd.policies.season import HOURS, weekend
 from execd.policies.state import HISTORY, State, of, of_many
 
 VERSION = 2
@@ -48,7 +48,6 @@ TARGET = NAMES.index("target")
 ELAPSED = NAMES.index("elapsed")
 INTERVAL = NAMES.index("interval")
 
-_DAY = 86_400_000_000_000
 _CLIP = 5.0
 
 
@@ -127,11 +126,14 @@ def _done_share(state: State, seen: Forecast) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _Path:
-    """The last price [B] before the slice, the log moves [B, HISTORY + k - 1] from bar to bar, and which are known."""
+    """The last price [B] before the slice, the log moves [B, HISTORY + k - 1] from bar to bar, which of them are known,
+    and the size [B] of those: their root mean square.
+    """
 
     price: Floats
     moves: Floats
     known: Flags
+    rms: Floats
 
 
 def _path(state: State) -> _Path:
@@ -140,23 +142,22 @@ def _path(state: State) -> _Path:
     price = np.where(at >= 0, state.close[np.arange(len(at))[:, None], np.maximum(at, 0)], 1.0)
     known = (at[:, :-1] >= 0) & state.present[:, 1:]
     logs = np.log(price)
-    return _Path(price[:, -1], np.where(known, logs[:, 1:] - logs[:, :-1], 0.0), known)
+    moves = np.where(known, logs[:, 1:] - logs[:, :-1], 0.0)
+    return _Path(price[:, -1], moves, known, _rms(moves, known))
 
 
 def _price(state: State, path: _Path) -> list[Floats]:
-    moves, both = path.moves, path.known
-    rms = _rms(moves, both)
-    recent = _rms(moves[:, -4:], both[:, -4:])
-    moving, recently = rms > 0, (rms > 0) & (recent > 0)
-    unit = np.where(moving, rms, 1.0)
-    last = np.where(moving, moves[:, -1] / unit, 0.0)
+    recent = _rms(path.moves[:, -4:], path.known[:, -4:])
+    moving = path.rms > 0
+    unit = np.where(moving, path.rms, 1.0)
+    last = np.where(moving, path.moves[:, -1] / unit, 0.0)
     notional, volume = state.notional[:, HISTORY:].sum(axis=1), state.volume[:, HISTORY:].sum(axis=1)
     priced = moving & (volume > 0) & (notional > 0)
     average = np.where(priced, notional / np.where(priced, volume, 1.0), path.price)
     drift = np.where(priced, np.log(path.price / average) / (unit * np.sqrt(max(1, state.slice))), 0.0)
     return [
         np.where(moving, np.log(1e4 * unit) / 2.0, 0.0),
-        np.where(recently, np.log(np.where(recently, recent, 1.0) / unit), 0.0),
+        _log_over(recent, path.rms),
         last,
         np.abs(last),
         drift,
@@ -172,10 +173,9 @@ def _rms(values: Floats, known: Flags) -> Floats:
 def _clock(state: State) -> list[Floats]:
     # The middle of the coming slice, by the plan: known beforehand.
     at = state.start + state.interval * state.slice + state.interval // 2
-    day = 2.0 * np.pi * (at % _DAY) / _DAY
-    hour = 24.0 * day
-    weekend = (((at // _DAY) + 3) % 7 >= 5).astype(np.float64)
-    return [np.sin(day), np.cos(day), np.sin(2 * day), np.cos(2 * day), weekend, np.sin(hour), np.cos(hour)]
+    day = 2.0 * np.pi * (at % DAY) / DAY
+    hour, idle = 24.0 * day, weekend(at).astype(np.float64)
+    return [np.sin(day), np.cos(day), np.sin(2 * day), np.cos(2 * day), idle, np.sin(hour), np.cos(hour)]
 
 
 def _knowledge(state: State, seen: Forecast) -> list[Floats]:
@@ -190,13 +190,12 @@ def _knowledge(state: State, seen: Forecast) -> list[Floats]:
 
 def _weeks(state: State, seen: Forecast, path: _Path) -> list[Floats]:
     """How volume and moves stand to those of the weeks before."""
-    rms = _rms(path.moves, path.known)
     hour = np.sqrt(state.interval / HOUR)
     lately = _rms(path.moves[:, -24:], path.known[:, -24:])
     return [
         *(seen.slow[:, i] for i in range(seen.slow.shape[1])),
-        *(_log_over(state.season.swing[:, i] * hour, rms) for i in range(state.season.swing.shape[1])),
-        _log_over(lately, rms),
+        *(_log_over(state.season.swing[:, i] * hour, path.rms) for i in range(state.season.swing.shape[1])),
+        _log_over(lately, path.rms),
         np.log1p(state.season.known) / np.log1p(HOURS),
     ]
 

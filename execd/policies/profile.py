@@ -66,8 +66,9 @@ def profile_mass(start: NDArray[np.int64], bounds: NDArray[np.int64]) -> Floats:
     at = (start[:, None] + _EPOCH_TO_MONDAY) % _WEEK + bounds[None, :]
     weeks, within = np.divmod(at, _WEEK)
     cell, rest = np.divmod(within, _CELL)
-    table = _CUMULATIVE[summer(start)[:, None], cell]
-    width = _CUMULATIVE[summer(start)[:, None], cell + 1] - table
+    clock = summer(start)[:, None]
+    table = _CUMULATIVE[clock, cell]
+    width = _CUMULATIVE[clock, cell + 1] - table
     cumulative = weeks * _CUMULATIVE[0, -1] + table + width * (rest / _CELL)
     mass: Floats = cumulative[:, 1:] - cumulative[:, :-1]
     return mass

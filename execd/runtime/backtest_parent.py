@@ -7,7 +7,7 @@ allocates if every slice fills completely at its own VWAP, which is what docs/ev
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from execd.core.commands import Observation, ProposeSlice
@@ -242,27 +242,8 @@ def _most(market: Market, risk: RiskFile, quote: QuoteChanged) -> int:
 
 def _observation(execution: Execution, number: int, filled: Lots) -> Observation:
     """What a policy would be told before a slice if so much had filled; its bars are closed by then."""
-    parent = execution.parent
-    begin, end = parent.boundary(number), parent.boundary(number + 1)
-    return Observation(
-        instrument=parent.instrument,
-        side=parent.side,
-        now=begin,
-        start=parent.start,
-        end=parent.end,
-        slice=number,
-        slices=parent.slices,
-        interval=Nanos(end - begin),
-        quantity=parent.quantity,
-        filled=filled,
-        own_notional=0,
-        bars=tuple(execution.bar(index) for index in range(number)),
-        history=execution.history,
-        curve=execution.schedule.curve,
-        arrival=None if execution.arrival2 is None else execution.arrival2 / 2,
-        mid2=None,
-        hours=execution.hours,
-    )
+    told = execution.observation(execution.parent.boundary(number), number)
+    return replace(told, filled=filled, own_notional=0, mid2=None)
 
 
 def _at_own_vwap(execution: Execution, placed: Mapping[int, int]) -> float | None:

@@ -15,8 +15,8 @@ from benchmarks.papers import feed, report, scoring
 from benchmarks.papers.feed import LOOKBACK, MEAN_OF
 from benchmarks.papers.fits import Effort, Fit, plan, tape
 from benchmarks.papers.scoring import ground, judge, tradable
-from execd.learning.baselines.market import Market, coarse
-from execd.learning.series import read_bars
+from execd.learning.baselines.market import Market
+from execd.learning.series import coarse, read_bars
 from tests.learning import made_up
 
 N = 12

@@ -46,7 +46,7 @@ FORBIDDEN_NAMES = {
 # A schedule floors its float at once; a score is made of Fractions and Decimals until its last step.
 FLOATS_ARE_AT_HOME = {"schedule.py", "score.py"}
 DECIMALS_ARE_AT_HOME = {"grid.py"}
-FLOATS_MAY_BE_MADE_IN = {("execution.py", "_ask"), ("risk.py", "stale")}
+FLOATS_MAY_BE_MADE_IN = {("execution.py", "observation"), ("risk.py", "stale")}
 MAY_BE_FLOAT = {"share", "curve", "arrival"}
 
 

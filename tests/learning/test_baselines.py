@@ -10,11 +10,12 @@ import torch
 
 from execd.learning.baselines import linear, tracking
 from execd.learning.baselines.kalman import Parameters, _backward, _forward, estimate, kalman_coming
-from execd.learning.baselines.market import DAY, HOUR, Market, coarse, last, last_known, rolling
+from execd.learning.baselines.market import Market, last, last_known, rolling
 from execd.learning.baselines.tln import TemporalLinear
 from execd.learning.baselines.volume import har_coming, season, static_coming
-from execd.learning.series import Series
+from execd.learning.series import Series, coarse
 from execd.policies.floats import Floats
+from execd.policies.profile import DAY, HOUR
 from tests.learning import made_up
 
 FIRST = made_up.FIRST_MS * 1_000_000

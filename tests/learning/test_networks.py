@@ -11,11 +11,12 @@ import torch
 
 from execd.learning.baselines import recurrent, tracking, transformer
 from execd.learning.baselines.allocator import SEEDS, Allocator, Lesson, decided, loss, teach
-from execd.learning.baselines.market import DAY, HOUR, Market, coarse
+from execd.learning.baselines.market import Market
 from execd.learning.baselines.recurrent import Recurrent
 from execd.learning.baselines.sequence import LOOKBACK, STRETCH, Course, read, stretches
 from execd.learning.baselines.tln import TemporalLinear
-from execd.learning.series import Series
+from execd.learning.series import Series, coarse
+from execd.policies.profile import DAY, HOUR
 from tests.learning import made_up
 
 FIRST = made_up.FIRST_MS * 1_000_000

@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 
 from execd.cli import app
 from execd.learning import robustness, tables
-from execd.learning.baselines.market import HOUR
 from execd.learning.evaluation import catch_up, paired
 from execd.learning.examples import LAG, roll_out
 from execd.learning.fills import achieve, draw
@@ -28,6 +27,7 @@ from execd.learning.walkforward import METHODS, Decided
 from execd.learning.windows import Windows, cut, starts
 from execd.policies.features import NAMES, TARGET
 from execd.policies.floats import Floats
+from execd.policies.profile import HOUR
 from execd.policies.state import HISTORY
 from tests.learning import made_up
 
@@ -38,7 +38,7 @@ PARTLY = Fills(mean=(0.8, 0.8))
 def answer(rows: Floats) -> Floats:
     """A model that looks at all that it is told, and hurries where it lags."""
     seen = np.tanh(rows @ np.cos(np.arange(len(NAMES))))
-    return np.clip(rows[:, TARGET] + 0.02 * seen - 0.5 * rows[:, LAG], 0.0, 1.0)
+    return np.clip(rows[:, TARGET] + 0.05 * seen - 0.5 * rows[:, LAG], 0.0, 1.0)
 
 
 def windows(count: int = 600) -> Windows:
@@ -76,8 +76,9 @@ def test_as_planned_is_the_plain_slippage(decided: Decided, found: Tally) -> Non
 
 
 def test_methods_of_one_plan_have_one_luck(found: Tally) -> None:
+    """To the last digits, which are the processor's: another's luck is worth whole basis points."""
     for scenario, sums in found.sums.items():
-        assert np.array_equal(sums["twap"], sums["again"]), scenario
+        assert np.array(sums["twap"]) == pytest.approx(np.array(sums["again"]), rel=1e-12), scenario
 
 
 def test_luck_is_an_assets_own_and_the_seeds(decided: Decided, found: Tally) -> None:

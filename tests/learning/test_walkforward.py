@@ -20,11 +20,11 @@ from execd.cli import app
 from execd.learning import judging, tables
 from execd.learning.baselines import recurrent, transformer
 from execd.learning.baselines.allocator import SEEDS, Lesson
-from execd.learning.baselines.market import DAY, HOUR, Market, coarse
+from execd.learning.baselines.market import Market
 from execd.learning.comparison import Question, compare, layout
 from execd.learning.judging import Outcome
 from execd.learning.recipe import nanos
-from execd.learning.series import DataRefused, Series
+from execd.learning.series import DataRefused, Series, coarse
 from execd.learning.walkforward import (
     EMBARGO,
     EVERY,
@@ -41,6 +41,7 @@ from execd.learning.walkforward import (
 from execd.policies.features import NAMES, TARGET
 from execd.policies.floats import Floats
 from execd.policies.manifest import ModelRefused
+from execd.policies.profile import DAY, HOUR
 from execd.policies.state import HISTORY
 from tests.learning import made_up
 

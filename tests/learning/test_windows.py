@@ -279,3 +279,14 @@ def test_files_that_are_no_data_are_refused_by_name(tmp_path: Path) -> None:
     made_up.trades(1, 0, 1.0).write_parquet(tmp_path / "none.parquet")
     with pytest.raises(DataRefused, match=r"none.parquet: holds no trades"):
         read_trades(tmp_path / "none.parquet")
+
+
+def test_a_window_before_the_records_first_full_hour_knows_no_hour() -> None:
+    """Not the record's last one, which lies in its future."""
+    one = series()
+    late = Series(
+        "AAA", one.start + HOUR // 2, one.interval, one.volume[1:], one.notional[1:], one.close[1:], one.known[1:]
+    )
+
+    assert cut(late, 0, HOUR, 4, np.array([0])).season.known[0] == 0
+    assert cut(late, 0, HOUR, 4, np.array([3])).season.known[0] == 1

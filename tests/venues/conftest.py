@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from execd.core.commands import QueryOrder, SubmitOrder
-from execd.core.events import Channel, StreamRestored
 from execd.core.grid import Instrument
 from execd.core.orders import OrderKind
 from execd.venues.ccxt_venue import CcxtVenue
 from execd.venues.fuse import Fuse
 from execd.venues.streams import StreamLimits
-from tests.venues.helpers import SYMBOL, Recorder, a_fuse, a_submit
+from tests.venues.helpers import SYMBOL, Recorder, a_fuse, a_submit, streaming
 from tests.venues.hostile import ASK, BID, Hostile, hostile_exchange
 
 QUICK = StreamLimits(stale_s=60.0, first_delay_s=0.01, longest_delay_s=0.05)
@@ -52,18 +50,9 @@ class Desk:
         """Give up a request after a moment, for answers that never come."""
         self.venue._wire.timeout_s = 0.3
 
-    @contextlib.asynccontextmanager
-    async def streaming(self) -> AsyncIterator[Recorder]:
+    def streaming(self) -> AbstractAsyncContextManager[Recorder]:
         """The adapter's streams, once both are up."""
-        heard = Recorder()
-        task = asyncio.create_task(self.venue.stream(SYMBOL, heard))
-        try:
-            await heard.until(lambda: {fact.channel for fact in heard.of(StreamRestored)} == set(Channel))
-            yield heard
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return streaming(self.venue)
 
 
 @pytest.fixture

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
 
 from execd.core.commands import SubmitOrder
-from execd.core.events import Event, OrderFilled, Print, QuoteChanged, TradePrinted
+from execd.core.events import Channel, Event, OrderFilled, Print, QuoteChanged, StreamRestored, TradePrinted
 from execd.core.grid import SECOND, Instrument, Lots, Nanos, Notional, Side, Ticks
 from execd.core.orders import Fill, Liquidity, OrderKind
+from execd.venues import Venue
 from execd.venues.fuse import Fuse
 
 T = TypeVar("T")
@@ -147,3 +149,17 @@ class Recorder:
 
         await self.until(lambda: bool(found()))
         return found()[0]
+
+
+@contextlib.asynccontextmanager
+async def streaming(venue: Venue) -> AsyncIterator[Recorder]:
+    """An adapter's streams, once both are up."""
+    heard = Recorder()
+    task = asyncio.create_task(venue.stream(SYMBOL, heard))
+    try:
+        await heard.until(lambda: {fact.channel for fact in heard.of(StreamRestored)} == set(Channel))
+        yield heard
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

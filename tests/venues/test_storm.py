@@ -6,9 +6,9 @@ at most once, and was asked for it once.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from execd.venues.loopback import Endpoint
 from execd.venues.streams import StreamLimits
 from tests.exchange.conftest import STILL_TAPE
 from tests.exchange.storms import MovedClock, done, placed, stormy, until
-from tests.venues.helpers import SYMBOL, Recorder, a_fuse, a_submit
+from tests.venues.helpers import SYMBOL, Recorder, a_fuse, a_submit, streaming
 
 QUICK = StreamLimits(stale_s=60.0, first_delay_s=0.01, longest_delay_s=0.05)
 FAR, ASK = 4_900_000, 5_000_000
@@ -77,18 +77,9 @@ class Desk:
         assert any(isinstance(fact, FillsListed) for fact in listed)
         return [fact.fill.id for fact in listed if isinstance(fact, OrderFilled)]
 
-    @contextlib.asynccontextmanager
-    async def streaming(self) -> AsyncIterator[Recorder]:
+    def streaming(self) -> AbstractAsyncContextManager[Recorder]:
         """The adapter's streams, once both are up."""
-        heard = Recorder()
-        task = asyncio.create_task(self.venue.stream(SYMBOL, heard))
-        try:
-            await heard.until(lambda: {fact.channel for fact in heard.of(StreamRestored)} == set(Channel))
-            yield heard
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return streaming(self.venue)
 
 
 @contextlib.asynccontextmanager

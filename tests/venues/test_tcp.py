@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -33,7 +31,7 @@ from execd.venues.loopback import Endpoint
 from execd.venues.streams import StreamLimits
 from tests.exchange.conftest import STILL_TAPE
 from tests.exchange.storms import MovedClock, placed, until
-from tests.venues.helpers import SYMBOL, Recorder, a_fuse, a_submit
+from tests.venues.helpers import SYMBOL, a_fuse, a_submit, streaming
 from tests.venues.tcp_line import TcpLine
 
 QUICK = StreamLimits(stale_s=60.0, first_delay_s=0.01, longest_delay_s=0.05)
@@ -153,26 +151,12 @@ async def test_a_cancel_whose_connection_is_reset_never_says_more_than_is_known(
     assert OrderClosed("p1n1", Lots(0), "canceled") == await far.asked()
 
 
-@contextlib.asynccontextmanager
-async def streaming(far: Far) -> AsyncIterator[Recorder]:
-    """The adapter's streams, once both are up."""
-    heard = Recorder()
-    task = asyncio.create_task(far.venue.stream(SYMBOL, heard))
-    try:
-        await heard.until(lambda: {fact.channel for fact in heard.of(StreamRestored)} == set(Channel))
-        yield heard
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
 async def test_streams_on_a_frozen_line_are_noticed_and_what_was_missed_is_fetched(
     far: Far, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The order was given up, arrived when the line thawed, and took: its fill is heard of whichever way is open."""
     monkeypatch.setattr(streams, "PING_S", 0.5)
-    async with streaming(far) as heard:
+    async with streaming(far.venue) as heard:
         far.line.open.clear()
         assert isinstance(await far.venue.submit(a_patient(OrderKind.TAKE, ASK)), OrderLost)
         await heard.until(lambda: {fact.channel for fact in heard.of(StreamLost)} == set(Channel))

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from execd.learning.baselines.market import DAY, Cells, Market
+from execd.learning.baselines.market import Cells, Market
 from execd.learning.baselines.volume import Season
 from execd.policies.floats import Flags, Floats
+from execd.policies.profile import DAY
 
 _YEAR_H = 24 * 365
 _ROUNDS = 8

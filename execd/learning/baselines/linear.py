@@ -17,11 +17,12 @@ import torch
 from numpy.polynomial import legendre
 
 from execd.learning import convex
-from execd.learning.baselines.market import DAY, Cells, Market, last, rolling
+from execd.learning.baselines.market import Cells, Market, last, rolling
 from execd.learning.baselines.tracking import shares
 from execd.learning.baselines.volume import Season
 from execd.learning.windows import Windows
 from execd.policies.floats import Floats
+from execd.policies.profile import DAY
 from execd.policies.state import HISTORY
 
 ROUNDS = 50

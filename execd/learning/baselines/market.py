@@ -12,32 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from execd.learning.series import DataRefused, Series, read_bars
+from execd.learning.series import DataRefused, Series, coarse, read_bars
 from execd.learning.windows import Windows, cut, starts
 from execd.policies.floats import Flags, Floats
+from execd.policies.profile import DAY, HOUR
+from execd.policies.season import weekend
 
 Cells = NDArray[np.int64]
-
-HOUR = 3_600_000_000_000
-DAY = 24 * HOUR
-
-
-def coarse(series: Series, interval: int) -> Series:
-    """Return the series in cells of `interval` ns that begin at multiples of it; a cell is known if all its parts are.
-
-    Raises:
-        ValueError: if interval is not a multiple of the series' own.
-    """
-    per, rest = divmod(interval, series.interval)
-    if rest or per < 1:
-        raise ValueError(f"{series.asset}: slices of {interval / 1e9:g} s do not fit its {series.interval / 1e9:g} s")
-    skip = int(-series.start % interval) // series.interval
-    count = (len(series.volume) - skip) // per
-    parts = slice(skip, skip + count * per)
-    volume, notional, close = (a[parts].reshape(count, per) for a in (series.volume, series.notional, series.close))
-    known: Flags = np.all(series.known[parts].reshape(count, per), axis=1)
-    start = series.start + skip * series.interval
-    return Series(series.asset, start, interval, volume.sum(axis=1), notional.sum(axis=1), close[:, -1], known)
 
 
 @dataclass(frozen=True)
@@ -97,8 +78,7 @@ class Market:
     def bins(self, t: Cells) -> Cells:
         """Return the slot of the day of bars t, UTC, Monday to Friday and the weekend apart."""
         at = self.bars.start + t * self.bars.interval
-        weekend = ((at // DAY) + 3) % 7 >= 5
-        slot: Cells = (at % DAY) // self.bars.interval + np.where(weekend, self.slots, 0)
+        slot: Cells = (at % DAY) // self.bars.interval + weekend(at) * self.slots
         return slot
 
     @property

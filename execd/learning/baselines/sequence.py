@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from execd.learning.baselines.market import DAY, Cells, Market, rolling
+from execd.learning.baselines.market import Cells, Market, rolling
 from execd.policies.floats import Floats
+from execd.policies.profile import DAY
 
 COLUMNS = 11
 LOOKBACK = 120

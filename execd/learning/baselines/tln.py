@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from execd.learning.baselines.market import DAY, HOUR, Cells, Market, rolling
+from execd.learning.baselines.market import Cells, Market, rolling
 from execd.policies.floats import Floats
+from execd.policies.profile import DAY, HOUR
 
 LOOKBACK = 120
 _MEAN_OF = 336
