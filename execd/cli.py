@@ -124,6 +124,7 @@ def exchange(
     balances: Annotated[str | None, typer.Option(help="Such as USDT=5000000,BTC=50.")] = None,
     linger: Annotated[float | None, typer.Option(help="Leave after nobody was there for so many seconds.")] = None,
     ed25519: Annotated[Path | None, typer.Option(help="A public key (PEM) to accept beside the HMAC key.")] = None,
+    weight: Annotated[int, typer.Option(min=1, help="Request weight a minute; more is answered with 429.")] = 6_000,
     faults: Annotated[Path | None, typer.Option(help="Misbehave by the rules of this file (YAML).")] = None,
 ) -> None:
     """Serve the practice exchange: Binance Spot's protocol on loopback.  Prints one JSON line when it is ready."""
@@ -142,6 +143,7 @@ def exchange(
             balances=None if balances is None else read_balances(balances),
             linger=linger,
             ed25519=ed25519,
+            weight=weight,
             faults=faults,
         )
         code = serve(options)

@@ -49,6 +49,7 @@ class ExchangeOptions:
         maker_fee: Share of what is received, for orders that made the liquidity.
         taker_fee: The same for orders that took it.
         balances: What the account holds at the opening, by currency; None: plenty of everything.
+        weight: Request weight that may be asked for in a minute; Binance's is 6,000.
         faults: A file of rules by which the exchange misbehaves; None: it does not.
     """
 
@@ -65,6 +66,7 @@ class ExchangeOptions:
     maker_fee: Decimal = Decimal("0.001")
     taker_fee: Decimal = Decimal("0.001")
     balances: Mapping[str, Decimal] | None = None
+    weight: int = 6_000
     faults: Path | None = None
 
 

@@ -114,7 +114,7 @@ class PracticeExchange:
         """
         self._options = options or ExchangeOptions()
         self._clock = clock or steady_clock()
-        self._limits = limits or RateLimits()
+        self._limits = limits or RateLimits(weight=self._options.weight)
         self._socket_rules = socket_rules or SocketRules()
         self._sockets: set[Socket] = set()
         self._guests = 0

@@ -40,7 +40,7 @@ from execd.core.events import (
     Woken,
 )
 from execd.core.execution import Execution
-from execd.core.grid import MINUTE, SECOND, Lots, Nanos, Ticks
+from execd.core.grid import MINUTE, SECOND, Lots, Nanos
 from execd.runtime.advisor import Advisor
 from execd.runtime.sequencer import Log, Sequencer
 from execd.runtime.session import fuse_of
@@ -178,10 +178,8 @@ class _Run:
 
     def _armed(self, quote: QuoteChanged) -> Fuse:
         """The last check before the wire, as the daemon makes it."""
-        submitted, reference = self._submitted, Ticks((quote.bid + quote.ask) // 2)
-        return fuse_of(
-            submitted.parent, submitted.limits, reference, killed=lambda: False, processing=submitted.validity
-        )
+        submitted, mid2 = self._submitted, quote.bid + quote.ask
+        return fuse_of(submitted.parent, submitted.limits, mid2, killed=lambda: False, processing=submitted.validity)
 
     # ------------------------------------------------------------------------------------------------ virtual time
 

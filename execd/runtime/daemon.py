@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import execd
 from execd.core.commands import Command, FinishParent
-from execd.core.events import DrainBegun, Event, OrderFilled, ParentSubmitted, Recovered, Woken
+from execd.core.events import DrainBegun, Event, MarketObserved, OrderFilled, ParentSubmitted, Recovered, Woken
 from execd.core.execution import Execution, Phase
 from execd.core.grid import Nanos
 from execd.runtime import files, launch, practice, watch
@@ -32,13 +32,14 @@ from execd.runtime.metrics import Metrics
 from execd.runtime.reconcile import Verdict, compare
 from execd.runtime.report import ModelUse, Report, as_dict, report
 from execd.runtime.sequencer import Sequencer
-from execd.runtime.session import Session, UnsafeError, arm, begin, resume
+from execd.runtime.session import Session, UnsafeError, arm, arrive, begin, resume
 from execd.runtime.settings import LogFormat, Mode
 from execd.runtime.shadow import Shadow
 from execd.runtime.show import KILLED
 from execd.runtime.tape import Tape
 from execd.runtime.telemetry import FactLog, configure
 from execd.venues import Venue
+from execd.venues.fuse import Fuse
 
 JOURNAL_FAILED = 70
 """Exit code of a process whose journal could not be written."""
@@ -124,6 +125,7 @@ class _Worker:
         )
         self._log = FactLog()
         self._finished: asyncio.Future[FinishParent] = asyncio.get_running_loop().create_future()
+        self._fuse: Fuse | None = None
         self._signals = 0
         self._verdict: Verdict | None = None
 
@@ -156,6 +158,8 @@ class _Worker:
             raise _first(broken) from broken
 
     def _witness(self, now: Nanos, event: Event, commands: Sequence[Command]) -> None:
+        if isinstance(event, MarketObserved) and self._fuse is not None:
+            arrive(self._fuse, self._execution)
         self._log(now, event, commands)
         self._metrics(now, event, commands)
 
@@ -186,10 +190,10 @@ class _Worker:
         """Give the venue its fuse, tell the desk of this life, and of a latch that is set."""
         session = self._session
         if isinstance(session.first, Recovered):
-            arm(session, self._venue)
+            self._fuse = arm(session, self._venue)
         sequencer.turn(session.first)
         if isinstance(session.first, ParentSubmitted):
-            arm(session, self._venue)
+            self._fuse = arm(session, self._venue)
 
     def _tasks(self, sequencer: Sequencer, tape: Tape) -> Iterator[Any]:
         session, timing, execution = self._session, self._job.settings.timing, self._execution

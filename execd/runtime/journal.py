@@ -70,7 +70,9 @@ class Journal:
         self._connection = connection
         self._lock = lock
         self._appended = found.last
-        self._durable = found.last
+        # What was found was read, not synced: another process may have died between its write and its sync, and the
+        # power may fail next.  Our own first commit, which is the start's, syncs the file with all that is in it.
+        self._durable = 0
         self._chain = found.chain
         self._starts_chain = found.starts_chain
         self._inbox: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
@@ -163,13 +165,14 @@ class Journal:
 
     @property
     def durable(self) -> int:
-        """The number of the last row that is durable; 0 where there is none."""
+        """The number of the last row that this process knows to be durable; 0 where there is none."""
         return self._durable
 
     def start(self, at: Nanos, clock_offset: Nanos, header: Header) -> None:
         """Record, durably before returning, that a process begins to work: the builds and hashes in `header`.
 
-        Call before the first `append`; blocks for one fsync.  Raises JournalFailed.
+        Call before the first `append`; blocks for one fsync, after which the rows that were found are durable too.
+        Raises JournalFailed.
         """
         assert self._thread is None, "starts are recorded before rows are appended"
         start = Start(
@@ -188,6 +191,8 @@ class Journal:
         except apsw.Error as error:
             raise self._fail(error) from error
         self.starts, self._starts_chain = (*self.starts, start), chain
+        self._durable = self._appended
+        self._settle()
 
     def append(self, at: Nanos, fact: Event, commands: Sequence[Command]) -> int:
         """Hand a fact and its commands to the writer, without waiting; returns the row's number.
@@ -316,7 +321,7 @@ class Journal:
             then(None)
 
     def _fail(self, error: Exception) -> JournalFailed:
-        failed = JournalFailed(f"{self.path}: a write to the journal failed: {str(error) or type(error).__name__}")
+        failed = JournalFailed(f"{self.path}: a write to the journal failed: {journal_file.in_a_line(error)}")
         with self._guard:
             self.failed = failed
             waiters, self._waiters = self._waiters, []

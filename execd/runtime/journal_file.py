@@ -108,9 +108,14 @@ def saying(path: Path) -> Iterator[None]:
     except apsw.NotADBError as error:
         raise JournalError(f"{path}: not a journal (no SQLite database)") from error
     except (apsw.CorruptError, UnicodeDecodeError) as error:
-        raise JournalError(f"{path}: the journal is corrupt ({error}); restore it from a copy") from error
+        raise JournalError(f"{path}: the journal is corrupt ({in_a_line(error)}); restore it from a copy") from error
     except (apsw.Error, OSError) as error:
-        raise JournalError(f"{path}: the journal cannot be used: {str(error) or type(error).__name__}") from error
+        raise JournalError(f"{path}: the journal cannot be used: {in_a_line(error)}") from error
+
+
+def in_a_line(error: Exception) -> str:
+    """What went wrong as one line: SQLite quotes what it stumbled over, line ends and all."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def connect(path: Path, *, write: bool) -> apsw.Connection:

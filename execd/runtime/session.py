@@ -41,8 +41,8 @@ class UnsafeError(Exception):
 class Session:
     """What a start, fresh or not, hands to the worker.
 
-    `first` is the fact that begins this life, `reference` the price around which the fuse lets orders pass; `shadow` is
-    None where none is asked for.
+    `first` is the fact that begins this life, `reference2` the price in half ticks around which the fuse lets orders
+    pass until the arrival price is known; `shadow` is None where none is asked for.
     """
 
     journal: Journal
@@ -51,7 +51,7 @@ class Session:
     shadow: Advice | None
     latch: Latch
     first: ParentSubmitted | Recovered
-    reference: Ticks
+    reference2: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ async def begin(
     journal = Journal.open(place.journal, header=header, create=True)
     journal.start(now, Nanos(0), header)
     latch = Latch.of_all(job.settings.state_dir)
-    return Session(journal, Desk(), found.advice, found.shadow, latch, submitted, _mid(found.quote))
+    return Session(journal, Desk(), found.advice, found.shadow, latch, submitted, _mid2(found.quote))
 
 
 async def resume(
@@ -149,7 +149,7 @@ async def resume(
             raise UnsafeError(f"{place.journal}: holds no parent; nothing was sent. Start over with --fresh")
         execution = next(iter(result.desk.executions.values()))
         parent, arrival2 = execution.parent, execution.arrival2
-        reference = _mid(await opened.venue.quote(job.order.symbol)) if arrival2 is None else Ticks(arrival2 // 2)
+        reference2 = _mid2(await opened.venue.quote(job.order.symbol)) if arrival2 is None else arrival2
         advice, shadow = _engage(job, Nanos(parent.end - parent.start), parent.slices)
         journal.start(clock(), Nanos(0), files.header(job, stored.parent, account, clock(), advice.sha256))
     except BaseException:
@@ -158,7 +158,7 @@ async def resume(
     if opened.paper is not None:
         opened.paper.remember(job.order.symbol, execution.blotter.fills)
     say(f"resuming {parent.id} from {place.journal.name} ({result.rows} rows)")
-    return Session(journal, result.desk, advice, shadow, Latch.of_all(job.settings.state_dir), Recovered(), reference)
+    return Session(journal, result.desk, advice, shadow, Latch.of_all(job.settings.state_dir), Recovered(), reference2)
 
 
 def _engage(job: Job, duration: Nanos, slices: int) -> tuple[Advice, Advice | None]:
@@ -170,22 +170,22 @@ def _engage(job: Job, duration: Nanos, slices: int) -> tuple[Advice, Advice | No
     )
 
 
-def arm(session: Session, venue: Venue) -> None:
+def arm(session: Session, venue: Venue) -> Fuse:
     """Give the venue its fuse, with what earlier lives have sent."""
     execution: Execution = next(iter(session.desk.executions.values()))
-    venue.arm(
-        fuse_after(
-            execution,
-            session.reference,
-            killed=lambda: session.latch.tripped,
-            processing=venue.caps.request_validity,
-        )
+    fuse = fuse_after(
+        execution,
+        session.reference2,
+        killed=lambda: session.latch.tripped,
+        processing=venue.caps.request_validity,
     )
+    venue.arm(fuse)
+    return fuse
 
 
-def fuse_after(execution: Execution, reference: Ticks, *, killed: Callable[[], bool], processing: Nanos) -> Fuse:
+def fuse_after(execution: Execution, reference2: int, *, killed: Callable[[], bool], processing: Nanos) -> Fuse:
     """The fuse of a parent that has a past: what it sent and what became of that is counted."""
-    fuse = fuse_of(execution.parent, execution.limits, reference, killed=killed, processing=processing)
+    fuse = fuse_of(execution.parent, execution.limits, reference2, killed=killed, processing=processing)
     for order in execution.blotter.orders.values():
         fuse.adopt(
             order.client_id,
@@ -195,24 +195,21 @@ def fuse_after(execution: Execution, reference: Ticks, *, killed: Callable[[], b
             closed=not order.alive,
             missing=order.missing,
         )
+    arrive(fuse, execution)
     return fuse
 
 
 def fuse_of(
-    parent: ParentOrder, limits: RiskLimits, reference: Ticks, *, killed: Callable[[], bool], processing: Nanos
+    parent: ParentOrder, limits: RiskLimits, reference2: int, *, killed: Callable[[], bool], processing: Nanos
 ) -> Fuse:
-    """The last check at the wire for a parent.
-
-    Orders pass around a reference price (in ticks), as far as the period's collar, the order's and the resting
-    distance together could ever let one go.
-    """
-    band = limits.period_collar_bps + limits.collar_bps + limits.rest_bps
+    """The last check at the wire for a parent; its orders pass around a reference price (in half ticks)."""
+    lowest, highest = band(limits, reference2)
     return Fuse(
         parent.id,
         parent.side,
         parent.quantity,
-        lowest=Ticks(max(1, reference * (BPS - band) // BPS)),
-        highest=Ticks(reference * (BPS + band) // BPS + 1),
+        lowest=lowest,
+        highest=highest,
         per_second=limits.messages_per_second + limits.message_burst,
         per_minute=60 * limits.messages_per_second + limits.message_burst,
         killed=killed,
@@ -220,5 +217,23 @@ def fuse_of(
     )
 
 
-def _mid(quote: QuoteChanged) -> Ticks:
-    return Ticks((quote.bid + quote.ask) // 2)
+def arrive(fuse: Fuse, execution: Execution) -> None:
+    """Tell a fuse the arrival price as soon as there is one: the price that the period's collar lies around."""
+    if execution.arrival2 is not None:
+        fuse.arrive(*band(execution.limits, execution.arrival2))
+
+
+def band(limits: RiskLimits, reference2: int) -> tuple[Ticks, Ticks]:
+    """The lowest and the highest price in ticks that the gate could ever let pass, around an arrival in half ticks.
+
+    The market may be as far from its arrival as the period's collar allows, and an order as far from the market as its
+    own collar or its resting distance allows: the two multiply.
+    """
+    away, whole = max(limits.collar_bps, limits.rest_bps), 2 * BPS * BPS
+    lowest = reference2 * max(0, BPS - limits.period_collar_bps) * max(0, BPS - away) // whole
+    highest = -(-reference2 * (BPS + limits.period_collar_bps) * (BPS + away) // whole)
+    return Ticks(max(1, lowest)), Ticks(highest)
+
+
+def _mid2(quote: QuoteChanged) -> int:
+    return quote.bid + quote.ask

@@ -45,8 +45,8 @@ class Fuse:
         parent: the parent's id; only its own children (`<parent>n<number>`) pass.
         side: the one side that passes.
         quantity: the parent's quantity.
-        lowest: the lowest price that passes, from the collar or the operator's limit.
-        highest: the highest price that passes.
+        lowest: the lowest price in ticks that passes until the arrival price is known.
+        highest: the highest one.
         per_second: most orders in any second.
         per_minute: most orders in any minute.
         killed: whether the kill latch is set, asked right before each order.
@@ -71,6 +71,7 @@ class Fuse:
         if min(quantity, per_second, per_minute) < 1:
             raise ValueError("the fuse's quantity and rates must be positive")
         self.blown: str | None = None
+        self._arrived = False
         self._prefix = f"{parent}n"
         self._side, self._quantity = side, quantity
         self._lowest, self._highest = lowest, highest
@@ -87,6 +88,14 @@ class Fuse:
     def owns(self, order: str) -> bool:
         """Whether a client id is one of the parent's children."""
         return order.startswith(self._prefix) and order[len(self._prefix) :].isdigit()
+
+    def arrive(self, lowest: Ticks, highest: Ticks) -> None:
+        """Let prices pass around the arrival price instead; once, whoever calls again.
+
+        A parent may be handed in hours before its window: where the market was then says nothing about its orders.
+        """
+        if not self._arrived:
+            self._arrived, self._lowest, self._highest = True, lowest, highest
 
     def adopt(
         self, order: str, quantity: Lots, filled: Lots, *, valid_until: Nanos, closed: bool, missing: int = 0

@@ -400,8 +400,8 @@ async def test_too_many_orders_are_refused_and_not_placed(still_tape: Any) -> No
 
 
 async def test_too_much_weight_is_refused_with_the_time_to_wait(still_tape: Any) -> None:
-    options, limits = ExchangeOptions(tape=still_tape, head_start_s=0.001), RateLimits(weight=30)
-    async with PracticeExchange(options, limits=limits) as exchange, Client(exchange) as client:
+    options = ExchangeOptions(tape=still_tape, head_start_s=0.001, weight=30)
+    async with PracticeExchange(options) as exchange, Client(exchange) as client:
         replies = [await client.get("exchangeInfo") for _ in range(4)]
     refused = [reply for reply in replies if reply.status == 429]
     assert refused, [reply.status for reply in replies]

@@ -21,6 +21,11 @@ def open_orders(exchange: Exchange) -> list[dict[str, Any]]:
     return _ask(exchange, "openOrders", symbol="BTCUSDT")
 
 
+def ordered(exchange: Exchange) -> list[str]:
+    """The client ids of all orders that ever reached BTC/USDT, by age."""
+    return [row["clientOrderId"] for row in _ask(exchange, "allOrders", symbol="BTCUSDT", limit=PAGE)]
+
+
 def bought(exchange: Exchange) -> Decimal:
     """How much was bought on BTC/USDT in all, less what was sold."""
     total, after = Decimal(0), 0

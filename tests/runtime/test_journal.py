@@ -480,6 +480,36 @@ async def test_what_is_durable_already_is_not_waited_for(path: Path) -> None:
     journal.close()
 
 
+async def test_rows_that_were_found_are_durable_once_the_start_is(path: Path) -> None:
+    """They were read, perhaps from a cache: who died before us may have written them and not synced."""
+    written(path, rows=2)
+    journal = Journal.open(path, header=HEADER, create=False)
+    assert (journal.last, journal.durable) == (2, 0)
+    waiting = asyncio.create_task(journal.sync(2))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    journal.start(Nanos(9), Nanos(0), HEADER)
+
+    await asyncio.wait_for(waiting, PATIENCE)
+    assert journal.durable == 2
+    journal.close()
+
+
+def test_a_complaint_of_sqlites_is_told_in_one_line(path: Path) -> None:
+    """It quotes the statement that it stumbled over, with its line ends."""
+    written(path, rows=1)
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA writable_schema=1")
+        connection.execute("UPDATE sqlite_schema SET sql = 'CREATE TABLE facts (x\n[y\n)' WHERE name = 'facts'")
+    connection.close()
+    with pytest.raises(
+        JournalError, match=r"p1\.journal: the journal is corrupt \(malformed database schema"
+    ) as refusal:
+        Journal.peek(path)
+    assert len(str(refusal.value).splitlines()) == 1
+
+
 async def test_one_who_waits_hears_of_the_failure(path: Path) -> None:
     """The row was appended, and waited for, before the disk refused it."""
     journal = Journal.open(path, header=HEADER, create=True)

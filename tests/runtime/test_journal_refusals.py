@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from execd.runtime.codec import SCHEMA
-from tests.runtime.account import bought, open_orders
+from tests.runtime.account import bought, ordered
 from tests.runtime.process import ROOT, Exchange, Process, execd, report_of, write_order
 
 HUMAN, JOURNAL_FAILED = 5, 70
@@ -119,11 +119,14 @@ def changed(journal: Path, statement: str) -> None:
 def test_a_spoiled_journal_is_refused_before_anything_is_sent(
     left: Left, tmp_path: Path, spoil: Callable[[Path], None], words: str
 ) -> None:
-    """Exit code 5, one line that names the file and what is wrong; the account does not move, nor the file."""
+    """Exit code 5, one line that names the file and what is wrong; no order reaches the exchange, the file stays.
+
+    What the killed life had left open there may fill meanwhile.
+    """
     journal = left.copied(tmp_path)
     spoil(journal)
     before = journal.read_bytes() if journal.is_file() else None
-    account = bought(left.market), len(open_orders(left.market))
+    sent = ordered(left.market)
 
     code, output, said = left.again(tmp_path)
 
@@ -131,7 +134,7 @@ def test_a_spoiled_journal_is_refused_before_anything_is_sent(
     (line,) = said.splitlines()
     assert line.startswith(f"execd: {journal}: ")
     assert words in line
-    assert (bought(left.market), len(open_orders(left.market))) == account
+    assert ordered(left.market) == sent
     assert (journal.read_bytes() if journal.is_file() else None) == before
 
 

@@ -93,7 +93,8 @@ class Oracles:
         """A death has left a beginning of what was written, with all in it that was durable or has left us."""
         for number, (old, new) in enumerate(zip(before, rows, strict=False), 1):
             # A NaN is not equal to itself.
-            must(old == new or str(old) == str(new), f"row {number} was {old}, and is read as {new}")
+            if old != new and str(old) != str(new):
+                raise Wreck(f"row {number} was {old}, and is read as {new}")
         must(len(rows) <= len(before), f"{len(before)} rows were written, {len(rows)} are read")
         must(len(rows) >= self.durable, f"{self.durable} rows were called durable, {len(rows)} are left")
         for difference in found.differences:
@@ -163,8 +164,8 @@ class Oracles:
         if stake is None:
             return
         must(not execution.overfilled, "an honest venue does not overfill")
-        must(stake.whole <= parent.quantity, f"at the venue {stake} stands for a parent of {parent.quantity} lots")
-        must(stake.whole <= committed, f"at the venue {stake}; the core believes {committed}")
+        if stake.whole > min(parent.quantity, committed):
+            raise Wreck(f"at the venue {stake}; the core believes {committed}, the parent is {parent.quantity} lots")
         must(execution.filled <= stake.filled, f"the core counts {execution.filled} lots, the venue {stake.filled}")
 
     def _aim(self, execution: Execution) -> None:

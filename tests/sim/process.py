@@ -17,14 +17,14 @@ from execd.core.commands import Command, FinishParent, ProposeSlice, SubmitOrder
 from execd.core.desk import Desk
 from execd.core.events import Event, KillReset, KillTripped, MarketObserved, ParentSubmitted, Print, Recovered, Woken
 from execd.core.execution import Execution
-from execd.core.grid import SECOND, Nanos, Ticks
+from execd.core.grid import SECOND, Nanos
 from execd.runtime import replay
 from execd.runtime.advisor import Advisor
 from execd.runtime.clock import Clock
 from execd.runtime.hands import Hands
 from execd.runtime.journal import Header, Journal, JournalError, JournalFailed, Row
 from execd.runtime.sequencer import Sequencer
-from execd.runtime.session import fuse_after
+from execd.runtime.session import arrive, fuse_after
 from execd.venues import Venue
 from tests.sim.crew import Crew, Promise
 from tests.sim.disk import Disk
@@ -153,6 +153,8 @@ class Process:
                 self.sea.say("command", short(command))
         if isinstance(fact, ParentSubmitted):
             self._arm_fuse(desk.executions[fact.parent.id])
+        if isinstance(fact, MarketObserved):
+            arrive(self.wire.fuses[fact.parent], desk.executions[fact.parent])
         self.oracles.check(desk, now, fact, commands)
 
     def _failed(self, _failure: JournalFailed) -> None:
@@ -334,10 +336,9 @@ class Process:
 
     def _arm_fuse(self, execution: Execution) -> None:
         """As `session.arm`: what earlier lives have sent is counted."""
-        venue, arrival2 = self.wire.venue, execution.arrival2
         self.wire.fuses[execution.parent.id] = fuse_after(
             execution,
-            Ticks((venue.bid + venue.ask if arrival2 is None else arrival2) // 2),
+            self.wire.venue.bid + self.wire.venue.ask,
             killed=lambda: self.latch is not None,
             processing=execution.validity,
         )

@@ -80,6 +80,10 @@ def _sail(world: World) -> None:
         raise Wreck(f"{stuck} had not ended {(sea.now - world.end) / SECOND:.0f} s after the end")
     # Late reports, late answers, one more crash perhaps: the end must stay the end.
     sea.sail(lambda: False, sea.now + MINUTE)
+    if process.desk is None:
+        # The end finds a process that is away: it comes back once more, and hears what it has missed.
+        sea.sail(lambda: process.desk is not None, sea.now + 2 * MINUTE)
+        sea.sail(lambda: False, sea.now + MINUTE)
     if process.desk is not None:
         world.oracles.haven(process.desk, len(process.rows))
     process.abandon()

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from execd.core.events import OrderAccepted, OrderClosed, OrderLost, OrderMissing
-from execd.core.grid import SECOND, Lots, Nanos, Side, Ticks
+from execd.core.grid import BPS, SECOND, Lots, Nanos, Side, Ticks
+from execd.runtime.session import band
 from execd.venues.fuse import Fuse
+from tests.core.build import limits as wide
 from tests.venues.helpers import UNHURRIED, a_fill, a_fuse, a_submit
 
 NOON = Nanos(1_000 * SECOND)
@@ -57,6 +59,36 @@ def test_both_ends_of_the_price_band_pass() -> None:
 
     assert fuse.check(a_submit(1, 1, 90), NOON) is None
     assert fuse.check(a_submit(2, 1, 110), NOON) is None
+
+
+def test_prices_pass_around_the_arrival_price_once_it_is_known() -> None:
+    """Not around that of the hour in which the order was handed in; and nobody moves the band a second time."""
+    fuse = a_fuse(lowest=90, highest=110)
+    fuse.arrive(Ticks(190), Ticks(210))
+    fuse.arrive(Ticks(1), Ticks(10**9))
+
+    assert fuse.check(a_submit(1, 1, 190), NOON) is None
+    assert fuse.check(a_submit(2, 1, 210), NOON) is None
+    assert "outside of 190..210" in str(fuse.check(a_submit(3, 1, 211), NOON))
+
+
+@pytest.mark.parametrize("arrival2", [1, 2, 3, 19_993, 19_994, 10**9 + 1])
+@pytest.mark.parametrize("side", Side)
+def test_the_fuse_never_blows_at_a_price_that_the_gate_lets_pass(arrival2: int, side: Side) -> None:
+    """At the very edge of the period's collar, and from there at the edge of the order's own or of its rest."""
+    for period, collar, rest in [(20, 5, 5), (2_000, 1, 200), (2_000, 300, 1), (1, 1, 1), (9_999, 9_999, 9_999)]:
+        limits = wide(period_collar_bps=period, collar_bps=collar, rest_bps=rest)
+        lowest, highest = band(limits, arrival2)
+        for market2 in (arrival2 * (BPS - period) // BPS, -(-arrival2 * (BPS + period) // BPS)):
+            if market2 < 1 or abs(market2 - arrival2) * BPS > period * arrival2:
+                continue
+            for price in (
+                market2 * (BPS - max(collar, rest)) // (2 * BPS),
+                market2 * (BPS + max(collar, rest)) // (2 * BPS),
+            ):
+                away = (2 * price - market2) * side.sign * BPS
+                if price > 0 and -rest * market2 <= away <= collar * market2:
+                    assert lowest <= price <= highest
 
 
 def test_a_close_returns_what_did_not_fill_and_nothing_more() -> None:
