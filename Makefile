@@ -82,8 +82,8 @@ check: install ## all that must pass before a change lands: lint, format, types,
 sim: install ## sail the core through SEEDS seeded storms, from seed FIRST on
 	$(BIN)/python -m tests.sim.fleet $(SEEDS) $(FIRST)
 
-mutants: install ## plant each known bug and find it
-	$(BIN)/pytest tests/sim/test_mutants.py -v
+mutants: install ## plant each known bug and find it: the first failing seed of each
+	$(BIN)/python -m tests.sim.hunt
 
 crash: install ## kill -9 the real process three hundred times
 	$(BIN)/pytest tests/runtime/test_kills.py -v

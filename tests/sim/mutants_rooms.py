@@ -16,7 +16,7 @@ from execd.core.events import Event, MarketObserved, OrderLost
 from execd.core.execution import Execution
 from execd.core.grid import Nanos
 from execd.core.orders import OrderState
-from execd.runtime import codec, journal, journal_file, replay
+from execd.runtime import codec, journal, journal_file, replay, watch
 from execd.runtime.clock import Clock
 from execd.runtime.hands import Hands
 from execd.runtime.journal import Header, Journal, JournalFailed
@@ -148,6 +148,14 @@ def _nothing(*_: object, **__: object) -> None:
     pass
 
 
+_journal_init = Journal.__init__
+
+
+def _trusting(journal: Journal, *given: Any, **named: Any) -> None:
+    _journal_init(journal, *given, **named)
+    journal._durable = journal.last
+
+
 def _blind(fuse: Fuse, command: SubmitOrder, now: Nanos) -> str | None:
     fuse._killed = lambda: False
     return _check(fuse, command, now)
@@ -189,11 +197,17 @@ ROOMS = (
         ((Execution, "_recover", _resend), (Fuse, "adopt", _nothing)),
     ),
     Mutant("the benchmark starts anew with the process", 60, ((replay, "restore_trackers", _nothing),)),
+    Mutant("rows that were only read are called durable", 60, ((Journal, "__init__", _trusting),), front="dying disk"),
+    Mutant(
+        "the sweep of a kill takes every order for ours", 30, ((watch, "is_ours", lambda *_: True),), front="slow disk"
+    ),
     # Clock and fuse.
     Mutant("time is the wall clock's", 60, ((Clock, "__init__", _begin_at_wall), (Clock, "__call__", _wall))),
     Mutant("time is not the venue's", 30, ((Clock, "shift", _nothing),)),
     Mutant("a clock that was ahead stands still", 30, ((Clock, "shift", _stand_still),)),
-    Mutant("a new life may begin before the last one ended", 400, ((Clock, "not_before", _nothing),)),
+    Mutant(
+        "a new life may begin before the last one ended", 100, ((Clock, "not_before", _nothing),), front="many starts"
+    ),
     Mutant("the fuse does not look at the kill switch", 30, ((Fuse, "check", _blind),), front="slow disk"),
 )
 """Planted bugs of the rooms, with the number of seeds within which each must be found."""

@@ -28,6 +28,7 @@ from execd.runtime.session import arrive, fuse_after
 from execd.venues import Venue
 from tests.sim.crew import Crew, Promise
 from tests.sim.disk import Disk
+from tests.sim.lookout import Lookout
 from tests.sim.oracles import Oracles
 from tests.sim.sea import Crash, Sea, Wreck
 from tests.sim.wire import Wire
@@ -57,6 +58,8 @@ class Process:
         self._sequencer: Sequencer | None = None
         self._journal: Journal | None = None
         self._crew = Crew(sea, self._guarded)
+        self._watched = sea.rng.random() < 0.5
+        self._lookout: Lookout | None = None
         self._drained: set[str] = set()
         self._turning = self._writing = self._told = False
         self._armed: int | None = None
@@ -152,7 +155,7 @@ class Process:
             for command in commands:
                 self.sea.say("command", short(command))
         if isinstance(fact, ParentSubmitted):
-            self._arm_fuse(desk.executions[fact.parent.id])
+            self._take_up(desk.executions[fact.parent.id])
         if isinstance(fact, MarketObserved):
             arrive(self.wire.fuses[fact.parent], desk.executions[fact.parent])
         self.oracles.check(desk, now, fact, commands)
@@ -328,14 +331,17 @@ class Process:
         self._turning = self._writing = False
         self._told = desk.killed is not None
         self.wire.connect(clock)
+        self._lookout = Lookout(self, self.wire, self._crew, self.post) if self._watched else None
         for execution in desk.executions.values():
-            self._arm_fuse(execution)
+            self._take_up(execution)
         if journal.last:
             sequencer.turn(Recovered())
         self.sea.after(self.sea.seconds(0, 0.5), self._look, self.life)
 
-    def _arm_fuse(self, execution: Execution) -> None:
-        """As `session.arm`: what earlier lives have sent is counted."""
+    def _take_up(self, execution: Execution) -> None:
+        """Arm the fuse, as `session.arm`: what earlier lives have sent is counted.  Watch over the parent."""
+        if self._lookout is not None:
+            self._lookout.watch(execution)
         self.wire.fuses[execution.parent.id] = fuse_after(
             execution,
             self.wire.venue.bid + self.wire.venue.ask,

@@ -98,6 +98,7 @@ FRONTS: dict[str, dict[str, float]] = {
     "amnesia": {"order forgotten": 0.9, "answer lost": 0.5, "report lost": 0.5},
     "slow disk": {"disk slow": 0.9, "kill": 6, "crash": 2, "power lost": 0.8},
     "dying disk": {"crash while writing": 0.01, "sync failed": 0.01, "disk full": 2, "power lost": 0.9},
+    "many starts": {"clock misread": 0.9, "crash": 12, "crash after append": 0.05, "power lost": 0.5},
     "treachery": {"stray fill": 2, "venue overfills": 2, "fill after the final count": 1},
     "stubborn venue": {"cancel refused": 0.9, "order denied once": 0.1, "answer broken": 0.3, "report lost": 0.5},
 }

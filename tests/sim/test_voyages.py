@@ -16,7 +16,7 @@ from tests.sim import fleet
 from tests.sim.sea import CHANCES, FRONTS, NUMBERS, Sea
 from tests.sim.voyage import sail
 
-CONVOYS = 12
+CONVOYS = 50
 EACH = 40
 
 ROOT = Path(__file__).resolve().parents[2]

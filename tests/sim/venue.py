@@ -16,10 +16,14 @@ from execd.core.commands import SubmitOrder
 from execd.core.events import CancelRefused, Event, OrderAccepted, OrderClosed, OrderFilled, OrderMissing
 from execd.core.grid import SECOND, Lots, Nanos, Side, Ticks
 from execd.core.orders import Fill, Liquidity, OrderKind
+from execd.venues import OpenOrder
 from tests.sim.sea import Sea, Wreck
 
 LIST_LAG_MAX = 6
 """Seconds until a fill is listed, at most."""
+
+FOREIGN = "web_5fa8"
+"""The client id of an order on the account that is not ours."""
 
 FORGOTTEN_AFTER = 7
 """Seconds after its close from which on an order may be "not found"."""
@@ -160,6 +164,11 @@ class Venue:
     def listed(self, since: int) -> list[Fill]:
         """The fills that a list shows now, by the venue's time."""
         return [fill for fill, shown in self.fills if shown <= self.sea.now and fill.at >= since]
+
+    def listed_open(self, symbol: str) -> list[OpenOrder]:
+        """What is open on the account: ours, and an order of somebody else's who shares it."""
+        ours = [OpenOrder(order.command.order, order.venue_id, symbol) for order in self.resting.values()]
+        return [OpenOrder(FOREIGN, "V0", symbol), *ours]
 
     # ---------------------------------------------------------------------------------------------------- trading
 

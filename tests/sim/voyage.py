@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from unittest.mock import patch
 
 from execd.core.grid import MINUTE, SECOND, Nanos
-from execd.runtime import clock
+from execd.runtime import clock, watch
 from execd.runtime.journal import Journal
 from execd.runtime.replay import replay
 from tests.sim.disk import Disk
+from tests.sim.lookout import Naps
 from tests.sim.process import HEADER, NAME
 from tests.sim.sea import CHANCES, EPOCH, NUMBERS, TREACHERY, Sea, Wreck
 from tests.sim.world import World
@@ -48,7 +49,7 @@ def sail(seed: int, *, aloud: bool = False, front: str | None = None) -> Outcome
     """Sail one voyage to its end or its wreck; `front` forces the weather that bears that name."""
     sea = Sea(seed, tell if aloud else None)
     wreck: str | None = None
-    with Disk(sea) as disk, patch.object(clock, "time", sea):
+    with Disk(sea) as disk, patch.object(clock, "time", sea), patch.object(watch, "asyncio", Naps(sea)):
         world = World(sea, disk, front)
         try:
             _sail(world)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from execd.core.commands import CancelOrder, ListFills, QueryOrder, SubmitOrder
 from execd.core.events import (
@@ -25,10 +25,11 @@ from execd.core.events import (
     StreamRestored,
 )
 from execd.core.grid import MINUTE, SECOND, Lots, Nanos
+from execd.venues import OpenOrder, VenueError
 from execd.venues.fuse import Fuse
 from tests.sim.crew import Promise
 from tests.sim.sea import Crash, Sea, Wreck
-from tests.sim.venue import Venue
+from tests.sim.venue import FOREIGN, Venue
 
 PATIENCE = Nanos(10 * SECOND)
 """How long a call waits for its answer, as the real adapters do."""
@@ -86,6 +87,8 @@ class Wire:
     async def cancel(self, command: CancelOrder) -> Event:
         """Ask for an order's end."""
         order = command.order
+        if order == FOREIGN:
+            raise Wreck("an order that is not ours was canceled")
         refused = CancelRefused(order, "throttled: too many requests")
         answer = self._ask(lambda: [self.venue.cancel(order)], [OrderLost(order, "time-out of a cancel")], [refused])
         return self._noted(await answer)[0]
@@ -99,6 +102,13 @@ class Wire:
         """List our fills; without a FillsListed the list is not whole."""
         begun = self.clock()
         return self._noted(await self._ask(lambda: self._list(command.since, begun), [], []))
+
+    async def open_orders(self, symbol: str) -> list[OpenOrder]:
+        """List what is open on the account, somebody else's order too.  Raises VenueError where there is no answer."""
+        orders: list[OpenOrder] = await self._ask(lambda: self.venue.listed_open(symbol), [], [])
+        if not orders:
+            raise VenueError("no answer")
+        return orders
 
     def _refusal(self, command: SubmitOrder, now: Nanos) -> Event | None:
         parent = command.order.rpartition("n")[0]
@@ -156,7 +166,7 @@ class Wire:
         else:
             self._answer(call, [self.venue.place(command, repeated=not first)])
 
-    def _ask(self, act: Callable[[], list[Event]], lost: list[Event], refused: list[Event]) -> Promise:
+    def _ask(self, act: Callable[[], list[Any]], lost: list[Event], refused: list[Event]) -> Promise:
         """A question, or a cancel: it may arrive late, twice or never."""
         sea, call = self.sea, Promise()
         self._doubt(call, lost)
@@ -168,7 +178,7 @@ class Wire:
             sea.after(delay + sea.latency(), self._reach, act, Promise(), lost, refused)
         return call
 
-    def _reach(self, act: Callable[[], list[Event]], call: Promise, lost: list[Event], refused: list[Event]) -> None:
+    def _reach(self, act: Callable[[], list[Any]], call: Promise, lost: list[Event], refused: list[Event]) -> None:
         if self._dark():
             return
         if self._unread():
