@@ -59,7 +59,7 @@ class Journal:
     """An open journal.  `append` and `sync` belong to one event loop (or one thread); the writer has its own."""
 
     def __init__(
-        self, path: Path, connection: apsw.Connection, lock: int, found: journal_file.Contents, *, threaded: bool = True
+        self, path: Path, connection: apsw.Connection, lock: int, found: journal_file.Contents, *, threaded: bool
     ) -> None:
         self.path = path
         self.header = found.header

@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 import tempfile
@@ -142,6 +143,17 @@ async def test_appends_that_gather_while_the_disk_is_busy_share_one_transaction(
     journal.close()
 
 
+def test_the_lock_lies_beside_the_journal_and_is_for_its_owner_alone(path: Path) -> None:
+    """Who looks for what holds a journal finds it by its name; no other user can take the lock and keep us out."""
+    usual = os.umask(0)
+    try:
+        made(path).close()
+    finally:
+        os.umask(usual)
+    lock = path.with_name("p1.journal.lock")
+    assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+
+
 def test_the_same_journal_is_not_opened_twice(path: Path) -> None:
     journal = made(path)
     with pytest.raises(JournalError, match=r"p1\.journal: another execd is working on this journal"):
@@ -257,11 +269,11 @@ def test_a_changed_row_is_found_and_named(path: Path, damage: str, words: str) -
     with sqlite3.connect(path) as connection:
         connection.execute(damage)
 
-    with pytest.raises(JournalError) as refusal:
-        Journal.read(path)
-    assert words in str(refusal.value)
-    with pytest.raises(JournalError):
-        Journal.open(path, header=HEADER, create=True)
+    for use in (lambda: Journal.read(path), lambda: Journal.open(path, header=HEADER, create=True)):
+        with pytest.raises(JournalError) as refusal:
+            use()
+        assert str(refusal.value).startswith(f"{path}: ")
+        assert words in str(refusal.value)
 
 
 def test_no_flipped_byte_changes_a_row_unseen(path: Path) -> None:
@@ -334,14 +346,17 @@ def test_a_disk_that_takes_no_more_ends_the_process_at_once(path: Path) -> None:
 
 
 class BadDisk(apsw.VFS):
-    """A disk whose fsync fails once it is told to."""
+    """A disk whose fsync fails once it is told to, or that gives out no file any more."""
 
     def __init__(self) -> None:
         self.name = "bad-disk"
         self.bad = False
+        self.shut = False
         super().__init__(self.name, "", makedefault=True)
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802  # apsw's name
+        if self.shut:
+            raise apsw.CantOpenError("no file for you")
         return BadFile(self, name, flags)
 
 
@@ -393,6 +408,46 @@ async def test_a_start_that_does_not_become_durable_is_a_failure(path: Path, dis
         journal.start(Nanos(1), Nanos(0), HEADER)
     disk.bad = False
     journal.close()
+
+
+def test_a_close_that_cannot_tidy_up_says_so_and_loses_no_row(path: Path, disk: BadDisk) -> None:
+    """The last fsync is the checkpoint's; the rows are durable already, and the file is free for the next process."""
+    journal = Journal.open(path, header=HEADER, create=True, threaded=False)
+    told: list[JournalFailed] = []
+    journal.on_failure = told.append
+    journal.append(Nanos(1), Woken(), [])
+    journal.write()
+
+    disk.bad = True
+    journal.close()
+    disk.bad = False
+
+    assert [str(failed) for failed in told] == [f"{path}: a write to the journal failed: fsync failed"]
+    again = Journal.open(path, header=HEADER, create=False)
+    assert [row.fact for row in again.rows()] == [Woken()]
+    again.close()
+
+
+def test_rows_that_cannot_be_read_back_are_told_with_the_files_name(path: Path, disk: BadDisk) -> None:
+    journal = made(path, rows=1)
+    disk.shut = True
+    with pytest.raises(JournalError) as refusal:
+        journal.rows()
+    disk.shut = False
+    assert str(refusal.value).startswith(f"{path}: the journal cannot be used: ")
+    journal.close()
+
+
+def test_a_file_system_without_a_write_ahead_log_is_refused(path: Path) -> None:
+    """Durability rests on it.  Where files cannot be locked, as on some network mounts, SQLite has none."""
+    default = apsw.vfs_names()[0]
+    apsw.set_default_vfs("unix-none")
+    try:
+        with pytest.raises(JournalError) as refusal:
+            made(path)
+    finally:
+        apsw.set_default_vfs(default)
+    assert str(refusal.value) == f"{path}: the file system does not support SQLite's write-ahead log"
 
 
 async def test_a_listener_that_breaks_does_not_leave_a_dead_writer_unnoticed(path: Path) -> None:
