@@ -18,6 +18,8 @@ EVALUATE_FLAGS ?=
 PYTEST_FLAGS ?= -n 2
 SEEDS ?= 2000
 FUZZ_SECONDS ?= 60
+# What `make mutmut` changes, of tests/mutation.py's list; empty: all of it.
+MUTATE ?=
 FIRST ?= 0
 IMAGE ?= execd:dev
 BASE ?= python:3.11-slim-bookworm
@@ -31,12 +33,12 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo backtest train evaluate test check sim mutants crash format lock dashboard image bench-decision bench-papers bench-ceiling fuzz clean
+.PHONY: help install demo backtest train evaluate test check sim mutants mutmut crash format lock dashboard image bench-decision bench-kill bench-papers bench-ceiling fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: PYTHON, TORCH_INDEX, ORDER, TICKS, BACKTEST_FLAGS, MODELS, DATA, EVALUATE_FLAGS, PYTEST_FLAGS, SEEDS, FIRST, IMAGE, BASE, IMAGE_FLAGS (told in the Makefile's head)."
+	@echo "  Variables: PYTHON, TORCH_INDEX, ORDER, TICKS, BACKTEST_FLAGS, MODELS, DATA, EVALUATE_FLAGS, PYTEST_FLAGS, SEEDS, FIRST, MUTATE, IMAGE, BASE, IMAGE_FLAGS (told in the Makefile's head)."
 
 install: $(STAMP) ## make .venv with every pinned package and execd itself
 	@echo "execd is in $(BIN)/execd"
@@ -85,6 +87,10 @@ sim: install ## sail the core through SEEDS seeded storms, from seed FIRST on
 mutants: install ## plant each known bug and find it: the first failing seed of each
 	$(BIN)/python -m tests.sim.hunt
 
+mutmut: install ## plant every small change in risk, orders, router, journal (or MUTATE=FILE): who notices? about 25 minutes
+	@$(PIP) install --constraint constraints.txt mutmut==3.8.1
+	$(BIN)/python -m tests.mutation $(MUTATE)
+
 crash: install ## kill -9 the real process three hundred times
 	$(BIN)/pytest tests/runtime/test_kills.py -v
 
@@ -120,6 +126,9 @@ image: ## build the container image with buildah or docker
 
 bench-decision: install ## measure how long a decision takes
 	$(BIN)/python benchmarks/decision.py
+
+bench-kill: install ## measure how fast the kill switch is with twenty open orders: 8 minutes
+	$(BIN)/python -m benchmarks.kill
 
 bench-papers: install ## run the paper author's packages on the same windows, in an environment of their own
 	nice -n 10 $(BIN)/python -m benchmarks.papers --data $(DATA)/bars/binance_perp_30m

@@ -20,7 +20,7 @@ import typer
 if TYPE_CHECKING:
     from execd.runtime.launch import Job
 
-DONE, UNEXPECTED, UNFILLED, INTERLOCK, HUMAN, BAD_INPUT = 0, 1, 3, 4, 5, 78
+DONE, UNEXPECTED, USAGE, UNFILLED, INTERLOCK, HUMAN, BAD_INPUT = 0, 1, 2, 3, 4, 5, 78
 
 EPILOG = (
     "Exit codes: 0 done or drained; 1 unexpected; 2 usage; 3 the parent ended unfilled; 4 a safety interlock refused; "
@@ -59,6 +59,9 @@ LiveOption = Annotated[bool, typer.Option("--live", help="Real money: needed bes
 PortOption = Annotated[
     int | None, typer.Option("--metrics-port", min=0, max=65535, help="Overrides metrics.port of the settings.")
 ]
+
+ScopeOption = Annotated[str, typer.Option("--scope", help="What it stops: all, exchange NAME or parent NAME.")]
+ScopeName = Annotated[str | None, typer.Argument(help="Which exchange or parent, with --scope.")]
 
 CONFIG = Path("config/execd.yaml")
 
@@ -126,10 +129,13 @@ def exchange(
     ed25519: Annotated[Path | None, typer.Option(help="A public key (PEM) to accept beside the HMAC key.")] = None,
     weight: Annotated[int, typer.Option(min=1, help="Request weight a minute; more is answered with 429.")] = 6_000,
     faults: Annotated[Path | None, typer.Option(help="Misbehave by the rules of this file (YAML).")] = None,
+    key_permissions: Annotated[
+        str, typer.Option(help="What its key is said to be allowed: trade, withdraw, transfer, no-ip or read.")
+    ] = "trade",
 ) -> None:
     """Serve the practice exchange: Binance Spot's protocol on loopback.  Prints one JSON line when it is ready."""
     with _one_message():
-        from execd.exchange.options import ExchangeOptions, read_balances
+        from execd.exchange.options import ExchangeOptions, read_balances, read_rights
         from execd.exchange.server import main as serve
 
         options = ExchangeOptions(
@@ -145,6 +151,7 @@ def exchange(
             ed25519=ed25519,
             weight=weight,
             faults=faults,
+            rights=read_rights(key_permissions),
         )
         code = serve(options)
     raise typer.Exit(code)
@@ -203,32 +210,146 @@ _verb("resume", "Lift a pause, and let an order that was stopped by rejections g
 _verb("cancel", "End a running parent: cancel, resolve, report.")
 
 
-@app.command(epilog='Example: execd kill --reason "wrong side"')
+@app.command(
+    epilog='Example: execd kill --reason "wrong side"   |   '
+    'execd kill --scope parent practice-demo --reason "wrong side"'
+)
 def kill(
     reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
+    name: ScopeName = None,
     config: ConfigOption = CONFIG,
     *,
+    scope: ScopeOption = "all",
     state_dir: StateOption = None,
 ) -> None:
     """Trip the kill switch: nothing but cancels and queries leaves any more, over every restart, until `reset`."""
     with _one_message():
         from execd.runtime import operate
 
-        operate.kill(_state_dir(config, state_dir), reason)
+        operate.kill(_state_dir(config, state_dir), reason, scope, name)
 
 
 @app.command(epilog='Example: execd reset --reason "cause found: wrong side in the order file"')
 def reset(
     reason: Annotated[str, typer.Option("--reason", help="Why it may trade again; it is recorded.")],
+    name: ScopeName = None,
     config: ConfigOption = CONFIG,
     *,
+    scope: ScopeOption = "all",
+    confirm: Annotated[
+        str | None, typer.Option("--confirm", help="The scope's name, typed here and not at the prompt.")
+    ] = None,
+    unreconciled: Annotated[
+        bool, typer.Option("--unreconciled", help="No daemon runs; I have looked at the exchange: nothing is open.")
+    ] = False,
     state_dir: StateOption = None,
 ) -> None:
-    """Release the kill switch.  Only a human does this."""
+    """Release the kill switch, once nothing is open or in doubt and the accounts agree.  Only a human does this."""
     with _one_message():
         from execd.runtime import operate
 
-        operate.reset(_state_dir(config, state_dir), reason)
+        operate.reset(_state_dir(config, state_dir), reason, scope, name, confirm, unreconciled=unreconciled)
+
+
+@app.command(
+    epilog="Example: execd watchdog   |   execd watchdog --once --json   |   execd watchdog --exchange exchange.json"
+)
+def watchdog(
+    config: ConfigOption = CONFIG,
+    *,
+    state_dir: StateOption = None,
+    mode: ModeOption = None,
+    exchange: Annotated[
+        Path | None,
+        typer.Option(
+            "--exchange",
+            envvar="EXECD_EXCHANGE",
+            help="Practice: the file that `execd run --exchange` was given; else the exchange that it started.",
+        ),
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Judge each heartbeat a single time; 5 if the kill switch is set.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Watch the daemons of a state folder; when one falls silent, trip the kill switch and cancel at the exchange.
+
+    Run it beside `execd run`, as a process of its own, with a key of its own, until a signal ends it.
+    """
+    with _one_message():
+        from execd.runtime import watchdog_run
+        from execd.runtime.overrides import override
+        from execd.runtime.settings import Settings, load
+
+        settings = override(load(config, Settings), state_dir=state_dir, mode=mode, metrics_port=None)
+        found = asyncio.run(watchdog_run.run(watchdog_run.Post(settings, exchange, once=once)))
+        if json:
+            sys.stdout.write(_json(found.as_dict()) + "\n")
+    raise typer.Exit(HUMAN if once and found.latched else DONE)
+
+
+@app.command(epilog='Example: execd override child_notional=80000 --for 15m --reason "thick book, agreed with risk"')
+def override(
+    setting: Annotated[str, typer.Argument(help="KEY=VALUE, as in risk.yaml (execd controls --page lists the keys).")],
+    name: Annotated[str | None, typer.Argument(help="Which parent, where several run.")] = None,
+    config: ConfigOption = CONFIG,
+    *,
+    lasting: Annotated[str, typer.Option("--for", help="How long, at most 1d.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
+    state_dir: StateOption = None,
+) -> None:
+    """Loosen one limit of a running parent for a while, as another user than the one who runs it."""
+    with _one_message():
+        from execd.runtime import control, loosening
+        from execd.runtime.operate import active
+
+        folder = _state_dir(config, state_dir)
+        stem = control.choose(active(folder), name).name.removesuffix(control.SUFFIX)
+        sys.stdout.write(loosening.ask(folder, stem, setting, lasting, reason) + "\n")
+
+
+@app.command(
+    epilog='Example: execd approve config/orders/large.yaml --mode live --reason "agreed in the morning meeting"'
+)
+def approve(
+    order: Annotated[Path, typer.Argument(help="The order file.")],
+    config: ConfigOption = CONFIG,
+    *,
+    mode: ModeOption = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
+    state_dir: StateOption = None,
+) -> None:
+    """Approve an order file, byte for byte, for another user to run within a day (risk.yaml: approval_notional)."""
+    with _one_message():
+        from execd.runtime import approval
+        from execd.runtime.overrides import override as changed
+        from execd.runtime.settings import OrderFile, Settings, load
+
+        settings = changed(load(config, Settings), state_dir=state_dir, mode=mode, metrics_port=None)
+        path = approval.approve(settings.state_dir, load(order, OrderFile), settings.mode, reason)
+        sys.stdout.write(f"{path}: {order} is approved for mode {settings.mode.value}\n")
+
+
+@app.command(epilog="Example: execd controls   |   execd controls practice-demo --json   |   execd controls --page")
+def controls(
+    name: Annotated[str | None, typer.Argument(help="Which parent, where several run.")] = None,
+    config: ConfigOption = CONFIG,
+    *,
+    page: Annotated[bool, typer.Option("--page", help="Print docs/controls.md instead.")] = False,
+    state_dir: StateOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List every control with its limit, and how much of it a running parent uses right now."""
+    with _one_message():
+        from execd.runtime import inventory
+        from execd.runtime.settings import RiskFile, Settings, load
+
+        if page:
+            sys.stdout.write(inventory.page())
+            return
+        settings = load(config, Settings)
+        risk = load(settings.risk_file, RiskFile)
+        inventory.show(_state_dir(config, state_dir), name, risk, settings, json=json)
 
 
 @app.command(epilog="Example: execd healthcheck")
@@ -474,6 +595,9 @@ def exit_code(error: Exception) -> int | None:
 EXPECTED = (
     ("execd.runtime.settings_load", "SettingsError", BAD_INPUT),
     ("execd.runtime.admission", "AdmissionRefused", BAD_INPUT),
+    ("execd.runtime.siblings", "OppositeError", HUMAN),
+    ("execd.runtime.approval", "ApprovalError", INTERLOCK),
+    ("execd.runtime.loosening", "OverrideError", HUMAN),
     ("execd.runtime.launch", "InterlockError", INTERLOCK),
     ("execd.runtime.practice", "PracticeError", BAD_INPUT),
     ("execd.runtime.backtest_market", "BacktestRefused", BAD_INPUT),
@@ -481,7 +605,10 @@ EXPECTED = (
     ("execd.runtime.journal_file", "JournalError", HUMAN),
     ("execd.runtime.codec", "JournalError", HUMAN),
     ("execd.runtime.latch", "LatchError", HUMAN),
+    ("execd.runtime.scopes", "ScopeError", USAGE),
     ("execd.runtime.control", "ControlError", HUMAN),
+    ("execd.runtime.heartbeat", "HeartbeatError", HUMAN),
+    ("execd.venues", "VenueMismatch", INTERLOCK),
     ("execd.venues", "VenueUnanswered", UNEXPECTED),
     ("execd.venues", "VenueError", BAD_INPUT),
     ("execd.policies.manifest", "ModelRefused", BAD_INPUT),

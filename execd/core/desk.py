@@ -1,7 +1,7 @@
 """All parents of this process, and the latch that stands over them.
 
 Promise: each fact reaches the executions that it concerns, and no other; a parent that comes later is born into what
-stands by then: the kill switch latched, a drain begun, the streams up.
+stands by then: the kill switch latched, a drain begun, an unwell process, the streams up.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from execd.core.commands import Command
 from execd.core.events import (
     CancelRefused,
     Channel,
+    ClockChecked,
     DrainBegun,
     Event,
     FillsListed,
+    HealthChanged,
     KillReset,
     KillTripped,
+    LimitOverridden,
     MarketObserved,
     OrderAccepted,
     OrderClosed,
@@ -47,6 +50,8 @@ class Desk:
         self.killed: KillTripped | None = None
         self._draining: DrainBegun | None = None
         self._up: dict[Channel, StreamRestored] = {}
+        self._health: HealthChanged | None = None
+        self._clock: ClockChecked | None = None
 
     def observe(self, now: Nanos, event: Print) -> None:
         """Show a print to every execution.  They share one symbol; a sequencer runs per symbol."""
@@ -77,6 +82,10 @@ class Desk:
                 self.killed = None
             case DrainBegun():
                 self._draining = event
+            case HealthChanged():
+                self._health = event
+            case ClockChecked():
+                self._clock = event
             case StreamRestored(channel=channel):
                 self._up[channel] = event
             case StreamLost(channel=channel):
@@ -92,7 +101,7 @@ class Desk:
         execution = self.executions[event.parent.id] = Execution(event)
         commands = execution.handle(now, event)
         # What holds it back comes before what lets it go.
-        for standing in (self.killed, self._draining, *self._up.values()):
+        for standing in (self.killed, self._draining, self._health, self._clock, *self._up.values()):
             if standing is not None:
                 commands += execution.handle(now, standing)
         return commands
@@ -107,6 +116,7 @@ class Desk:
                 | ParentPaused(parent=parent)
                 | ParentResumed(parent=parent)
                 | ParentCanceled(parent=parent)
+                | LimitOverridden(parent=parent)
             ):
                 found = self.executions.get(parent)
                 return [] if found is None else [found]
@@ -122,6 +132,8 @@ class Desk:
                 | DrainBegun()
                 | KillTripped()
                 | KillReset()
+                | ClockChecked()
+                | HealthChanged()
                 | ParentSubmitted()
             ):
                 return list(self.executions.values())

@@ -94,7 +94,8 @@ class MarketView:
     `*_at` are our own receive times.  `volume` and `notional` count the prints of the parent's window so far, by venue
     time and own prints included; `gaps` are ranges of trade ids [first, last] that were not seen and are not yet
     back-filled, `lost` counts ids that never will be.  `minute_*` cover the last 60 s, `trailing_volume` the
-    participation window.  `bars` holds only those that changed since the last view.
+    participation window, `low` and `high` the trades of the last 10 s.  `bars` holds only those that changed since the
+    last view.
     """
 
     bid: Ticks | None = None
@@ -109,6 +110,8 @@ class MarketView:
     minute_volume: Lots = Lots(0)
     minute_notional: Notional = Notional(0)
     trailing_volume: Lots = Lots(0)
+    low: Ticks | None = None
+    high: Ticks | None = None
     volume: Lots = Lots(0)
     notional: Notional = Notional(0)
     trades: int = 0
@@ -142,7 +145,9 @@ class ParentSubmitted:
     the fallback policy; `history` are bars of the slice's length before the start, oldest first, and `hours` the weeks
     before it.  `proposal_within` is how long a policy may think, at most a quarter of a slice; `validity` how long
     after sending the venue may still act on a request.  `own_prints`: our fills appear on the public tape;
-    `contiguous`: its trade ids rise by one.  All that decisions rest on is here, so that a replay needs no more.
+    `contiguous`: its trade ids rise by one.  `day_spent` is the value of the account's other parents of this UTC day,
+    those that are still worked on at their full size.  All that decisions rest on is here, so that a replay needs no
+    more.
     """
 
     parent: ParentOrder
@@ -154,6 +159,7 @@ class ParentSubmitted:
     history: tuple[Bar, ...]
     proposal_within: Nanos = SECOND
     hours: Hours = UNKNOWN_HOURS
+    day_spent: Notional = Notional(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +328,32 @@ class KillReset:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ClockChecked:
+    """Our clock was held against the venue's: by how much it is off, either way."""
+
+    offset: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChanged:
+    """This process can, or can no longer, be trusted to trade; `problem` says why not, None where all is well."""
+
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOverridden:
+    """A second person loosened one limit of a parent until a moment.  `key` is a field of RiskLimits."""
+
+    parent: str
+    key: str
+    value: int
+    until: Nanos
+    by: str
+    reason: str
+
+
 Event = (
     MarketObserved
     | ParentSubmitted
@@ -345,4 +377,7 @@ Event = (
     | DrainBegun
     | KillTripped
     | KillReset
+    | ClockChecked
+    | HealthChanged
+    | LimitOverridden
 )

@@ -10,6 +10,7 @@ fill <= quantity, or the venue overfilled us, and then we are halted.  A fill is
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import Enum
 from typing import assert_never
 
@@ -30,11 +31,14 @@ from execd.core.events import (
     Bar,
     CancelRefused,
     Channel,
+    ClockChecked,
     DrainBegun,
     Event,
     FillsListed,
+    HealthChanged,
     KillReset,
     KillTripped,
+    LimitOverridden,
     MarketObserved,
     MarketView,
     OrderAccepted,
@@ -56,9 +60,11 @@ from execd.core.events import (
     Woken,
 )
 from execd.core.grid import MINUTE, SECOND, Lots, Nanos, Notional, Ticks
+from execd.core.guard import Guard
 from execd.core.ledger import SliceRecord
 from execd.core.orders import ChildOrder, OrderState
 from execd.core.schedule import Schedule, sane
+from execd.core.throttle import Throttle
 from execd.core.vwap import VwapTracker
 
 LOOK_EVERY = Nanos(SECOND // 2)
@@ -97,9 +103,12 @@ class Execution:
         self.bars: dict[int, Bar] = {}
         self.arrival2: int | None = None
         self.blotter = Blotter(submitted.validity)
+        self.guard = Guard(submitted.parent, submitted.limits)
         self.slice: router.Slice | None = None
         self.ledger: dict[int, SliceRecord] = {}
         self.shadow: dict[int, ShadowProposed] = {}
+        self.refused: Counter[str] = Counter()
+        self.clipped: Counter[str] = Counter()
         self.ended_why: str | None = None
         self.overfilled = False
         # Holds: each an independent fact.
@@ -108,6 +117,8 @@ class Execution:
         self.canceled_by: str | None = None
         self.draining: str | None = None
         self.halted: str | None = None
+        self.unwell: str | None = None
+        self.clock_offset = Nanos(0)
         self.streams_down: dict[Channel, str] = dict.fromkeys(Channel, "not up yet")
         # The proposal that is out, and when the curve takes over.
         self._asked: int | None = None
@@ -115,6 +126,8 @@ class Execution:
         self._tokens = submitted.limits.message_burst * SECOND
         self._tokens_at = submitted.parent.start
         self._rejects = 0
+        self._lately = Throttle()
+        self._day_spent = submitted.day_spent
         self._hold_until = Nanos(0)
         self._listed_at: Nanos | None = None
         self._list_tries = 0
@@ -150,7 +163,7 @@ class Execution:
     def handle(self, now: Nanos, event: Event) -> list[Command]:
         """Apply a fact and say what should be done.  Pure: the same facts give the same commands."""
         if isinstance(event, MarketObserved):
-            self._see(event.view)
+            self._see(now, event.view)
             return []
         if isinstance(event, ShadowProposed):
             # Before the step: not even a deadline moves for a model that only watches.
@@ -158,6 +171,7 @@ class Execution:
             return []
         commands = self._apply(now, event)
         commands += self._step(now)
+        commands += self.guard.alarms()
         self._assert_room()
         return commands
 
@@ -180,6 +194,8 @@ class Execution:
                 self.paused_by = by
             case ParentResumed():
                 self.paused_by, self._rejects = None, 0
+                self.guard.resume()
+                self._lately.clear()
             case ParentCanceled(by=by):
                 self.canceled_by = by
             case DrainBegun(why=why):
@@ -188,6 +204,12 @@ class Execution:
                 self.killed = True
             case KillReset():
                 self.killed = False
+            case ClockChecked(offset=offset):
+                self.clock_offset = offset
+            case HealthChanged(problem=problem):
+                self.unwell = problem
+            case LimitOverridden():
+                self.guard.loosen(event)
             case Woken() | MarketObserved() | ParentSubmitted() | ShadowProposed():
                 pass
             case _:
@@ -196,8 +218,10 @@ class Execution:
 
     # ------------------------------------------------------------------------------------------------- the market
 
-    def _see(self, view: MarketView) -> None:
+    def _see(self, now: Nanos, view: MarketView) -> None:
         self.market = view
+        if self.phase is Phase.WORKING:
+            self.guard.feel(now, view)
         for bar in view.bars:
             self.bars[self.parent.slice_at(bar.start)] = bar
         if self.arrival2 is None:
@@ -274,22 +298,33 @@ class Execution:
                 return []
             self.overfilled = self.overfilled or self.uncommitted < 0
             return self._halt("stray_fill", f"a fill of an order that we never sent was booked: {event}")
-        if record := self.ledger.get(order.slice):
-            record.filled += change.lots
-            record.notional += change.notional
-            if change.closed and not order.filled and isinstance(event, OrderClosed):
-                record.note(f"unfilled: {event.reason.partition(':')[0]}")
+        record = self.ledger[order.slice]
+        record.filled += change.lots
+        record.notional += change.notional
+        if change.closed and not order.filled and isinstance(event, OrderClosed):
+            record.note(f"unfilled: {event.reason.partition(':')[0]}")
         if isinstance(event, OrderAccepted) or change.lots:
             self._rejects = 0
+        if change.lots:
+            self._lately.fill(now)
+            self._weigh(now, order, event)
         if change.closed:
             self._hold_until = Nanos(max(self._hold_until, order.sent_at + router.RETRY))
         if change.rejected:
             self._rejects += 1
+            self._lately.reject(now)
             self._hold_until = Nanos(now + router.RETRY * 2 ** min(self._rejects, 5))
         if order.filled > order.quantity or self.uncommitted < 0:
             self.overfilled = True
             return self._halt("overfill", f"{order.client_id}: {order.filled} of {order.quantity} lots were filled")
         return []
+
+    def _weigh(self, now: Nanos, order: ChildOrder, event: Report) -> None:
+        if isinstance(event, OrderFilled):
+            self.guard.examine(order, event.fill)
+        # Lots that were counted and not itemised have no price yet.
+        if self.arrival2 is not None and not self.blotter.unitemised:
+            self.guard.weigh(now, self.filled, self.blotter.notional, self.market, self.arrival2)
 
     def _halt(self, code: str, text: str) -> list[Command]:
         first = self.halted is None
@@ -298,8 +333,7 @@ class Execution:
 
     def _close_missing(self, through: Nanos) -> None:
         for order in self.blotter.close_missing(through):
-            if record := self.ledger.get(order.slice):
-                record.note("gone" if order.filled else "never arrived")
+            self.ledger[order.slice].note("gone" if order.filled else "never arrived")
 
     def _recover(self, now: Nanos) -> list[Command]:
         """The process is new: what was in flight is in doubt, what was asked is forgotten, nothing is up."""
@@ -346,6 +380,8 @@ class Execution:
         """Why no new order may be sent now, in words; None if one may (the gate has its say all the same)."""
         if self.halted:
             return self.halted
+        if self.guard.disabled:
+            return self.guard.disabled
         if self.paused_by:
             return f"paused by {self.paused_by}"
         if self.draining:
@@ -354,7 +390,7 @@ class Execution:
             return f"the {channel.value} stream is down: {why}"
         if any(order.state is OrderState.IN_DOUBT for order in self.blotter.alive.values()):
             return "an order is in doubt"
-        return risk.stale(now, self.market, self.limits)
+        return self.guard.paused(now) or risk.stale(now, self.market, self.limits)
 
     def _resolve_doubts(self, now: Nanos) -> list[Command]:
         commands: list[Command] = []
@@ -378,6 +414,7 @@ class Execution:
     def _cancel(self, now: Nanos, order: ChildOrder) -> CancelOrder:
         order.move(OrderState.CANCELING)
         order.canceled_at = now
+        self._lately.cancel(now)
         self._wake_at(Nanos(now + self.limits.ack_timeout))
         return CancelOrder(order.client_id, self.parent.instrument.symbol)
 
@@ -416,20 +453,25 @@ class Execution:
 
     def _send(self, now: Nanos, record: SliceRecord, draft: risk.Draft) -> list[Command]:
         """Clip, check, send: no pause between the check and its use."""
-        view = self._risk_view(now)
+        view = self.risk_view(now)
         most, binding = risk.allowance(view, draft.limit)
         if most < draft.quantity:
             draft = risk.Draft(draft.side, most, draft.limit, draft.kind, draft.slice)
             record.note(f"clipped by {binding.name.lower()}")
+            self.clipped[binding.value] += 1
             if most < self.parent.instrument.least(draft.limit):
                 return self._hold_back(now)
         verdict = risk.check(draft, view)
         if isinstance(verdict, risk.Refused):
             record.note(f"refused: {verdict.refusal.name.lower()}")
+            self.refused[verdict.refusal.value] += 1
             refusal = RecordRefusal(self.parent.id, record.number, verdict.refusal.value, verdict.words)
+            if verdict.refusal is risk.Refusal.REPEATED:
+                self.guard.disable("repeated", verdict.words)
             return [*self._hold_back(now), refusal]
         order = router.child(verdict, self.parent, len(self.blotter.orders) + 1)
         self.blotter.add(order)
+        self._lately.order(now, order.quantity, order.limit)
         record.children += 1
         self._tokens -= SECOND
         self._wake_at(Nanos(now + self.limits.ack_timeout))
@@ -451,8 +493,9 @@ class Execution:
         self._wake_at(self._hold_until)
         return []
 
-    def _risk_view(self, now: Nanos) -> risk.RiskView:
-        limits = self.limits
+    def risk_view(self, now: Nanos) -> risk.RiskView:
+        """All that the gate looks at, at a moment.  What it trims is older than any later moment could ask for."""
+        limits = self.guard.in_force(now)
         earliest = now - max(limits.window, limits.participation_window)
         while self.blotter.flow and self.blotter.flow[0][0] <= earliest:
             self.blotter.flow.popleft()
@@ -471,6 +514,7 @@ class Execution:
             committed=self.committed,
             leaves=self.blotter.leaves,
             spent=self.blotter.notional + self.blotter.at_risk,
+            day_spent=self._day_spent,
             ceiling=self.schedule.ceiling(number),
             window_used=Lots(self.blotter.flowed(now - limits.window) + self.blotter.leaves),
             own_trailing=self.blotter.flowed(now - limits.participation_window),
@@ -479,6 +523,9 @@ class Execution:
             message_tokens=self._tokens // SECOND,
             rejects=self._rejects,
             children=self.ledger[number].children if number in self.ledger else 0,
+            lately=self._lately,
+            clock_offset=self.clock_offset,
+            unwell=self.unwell,
         )
 
     def _finish(self, now: Nanos) -> list[Command]:

@@ -60,7 +60,7 @@ class ParentOrder:
     def slice_at(self, now: Nanos) -> int:
         """The number of the slice that holds a moment, clamped to the order's window."""
         number = (now - self.start) * self.slices // (self.end - self.start)
-        while number + 1 <= self.slices and self.boundary(number + 1) <= now:
+        while self.boundary(number + 1) <= now:
             number += 1
         return max(0, min(self.slices - 1, number))
 

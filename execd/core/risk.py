@@ -17,6 +17,7 @@ from execd.core.events import MarketView
 from execd.core.grid import BPS, PPM, Instrument, Lots, Nanos, Side, Ticks
 from execd.core.limits import RiskLimits as RiskLimits
 from execd.core.orders import OrderKind, ParentOrder
+from execd.core.throttle import Throttle
 from execd.core.vwap import last_price2, minute_price2
 
 
@@ -38,9 +39,15 @@ class Refusal(Enum):
     AHEAD = "P14"
     OPEN_ORDERS = "P15"
     MESSAGES = "P16"
+    MESSAGES_PER_FILL = "P17"
     REPEATED = "P18"
-    WINDOW = "P21"
+    CHILDREN = "P18b"
+    DAY = "P21"
+    WINDOW = "P21b"
     STALE = "P22"
+    SPREAD = "P22b"
+    CLOCK = "P23"
+    UNWELL = "P28"
     BROKEN = "P0"
 
 
@@ -80,7 +87,8 @@ class RiskView:
     `held` names why the parent may not trade (paused, draining, a stream down), None when it may.  `window_used` are
     lots that filled in the rolling window or still may; `own_trailing` our fills in the participation window;
     `tape_includes_own` says whether they are in the market's volume too.  `spent` is notional filled plus the worst
-    case of what may still fill.
+    case of what may still fill, `day_spent` the same of the account's other parents of the day.  `clock_offset` is by
+    how much our clock is off the venue's, `unwell` why this process cannot be trusted, None where it can.
     """
 
     now: Nanos
@@ -93,6 +101,7 @@ class RiskView:
     committed: Lots
     leaves: Lots
     spent: int
+    day_spent: int
     ceiling: Lots
     window_used: Lots
     own_trailing: Lots
@@ -101,7 +110,13 @@ class RiskView:
     message_tokens: int
     rejects: int
     children: int
+    lately: Throttle
+    clock_offset: Nanos
+    unwell: str | None
 
+
+MESSAGES_LEAST = 50
+"""So many messages are sent before they are held against the fills that they led to."""
 
 Words = str | None
 Control = Callable[[Draft, RiskView], Words]
@@ -152,6 +167,7 @@ def allowance(view: RiskView, limit: Ticks) -> tuple[Lots, Refusal]:
         (parent.instrument.max_quantity, Refusal.FILTER),
         (parent.instrument.max_notional // price, Refusal.FILTER),
         ((limits.parent_notional - view.spent) // price, Refusal.BUDGET),
+        ((limits.day_notional - view.day_spent - view.spent) // price, Refusal.DAY),
     ]
     if parent.budget is not None:
         rooms.append(((parent.budget - view.spent) // price, Refusal.BUDGET))
@@ -324,21 +340,97 @@ def _messages(_draft: Draft, view: RiskView) -> Words:
     return None if view.message_tokens > 0 else "no message token is left (risk.yaml: messages_per_second)"
 
 
-def _repeated(_draft: Draft, view: RiskView) -> Words:
-    if view.rejects >= view.limits.rejects_in_a_row:
-        return f"{view.rejects} rejections in a row (risk.yaml: rejects_in_a_row); an operator resumes"
-    if view.children >= view.limits.children_per_slice:
-        return f"{view.children} children in this slice (risk.yaml: children_per_slice)"
+def _messages_per_fill(_draft: Draft, view: RiskView) -> Words:
+    messages, fills = view.lately.messages(view.now), view.lately.fills(view.now)
+    most = view.limits.messages_per_fill
+    if messages >= MESSAGES_LEAST and messages > most * max(1, fills):
+        return (
+            f"{messages} messages for {fills} fills in ten minutes; at most {most} each (risk.yaml: messages_per_fill)"
+        )
     return None
+
+
+def _repeated(draft: Draft, view: RiskView) -> Words:
+    """The repeated-execution throttle: what trips it stays tripped until a person looks."""
+    limits = view.limits
+    if view.rejects >= limits.rejects_in_a_row:
+        return f"{view.rejects} rejections in a row; at most {limits.rejects_in_a_row} (risk.yaml: rejects_in_a_row)"
+    if (rejects := view.lately.rejects(view.now)) >= limits.rejects_per_minute:
+        return f"{rejects} rejections in a minute; at most {limits.rejects_per_minute} (risk.yaml: rejects_per_minute)"
+    if (alike := view.lately.alike(view.now, draft.quantity, draft.limit)) >= limits.same_orders:
+        return (
+            f"{alike} orders of {_quantity(view, draft.quantity)} at {_price(view, draft.limit)} in a minute; "
+            f"at most {limits.same_orders} (risk.yaml: same_orders)"
+        )
+    return None
+
+
+def _children(_draft: Draft, view: RiskView) -> Words:
+    most = view.limits.children_per_slice
+    if view.children >= most:
+        return f"{view.children} children in this slice; at most {most} (risk.yaml: children_per_slice)"
+    return None
+
+
+def _day(draft: Draft, view: RiskView) -> Words:
+    after, most = view.day_spent + view.spent + draft.quantity * draft.limit, view.limits.day_notional
+    if after > most:
+        return f"{_money(view, after)} on this day; at most {_money(view, most)} (risk.yaml: day_notional)"
+    return None
+
+
+def _spread(_draft: Draft, view: RiskView) -> Words:
+    market = view.market
+    assert market.bid is not None, "a market without a quote is stale, which is asked before"
+    assert market.ask is not None, "a market without a quote is stale, which is asked before"
+    if min(market.bid_size, market.ask_size) < 1:
+        return "one side of the book is empty"
+    wide = 2 * (market.ask - market.bid) * BPS
+    if wide > view.limits.spread_bps * (market.bid + market.ask):
+        return (
+            f"the spread is {wide / (market.bid + market.ask):.1f} bp wide; "
+            f"at most {view.limits.spread_bps} (risk.yaml: spread_bps)"
+        )
+    return None
+
+
+def _clock(_draft: Draft, view: RiskView) -> Words:
+    most = view.limits.clock_skew
+    if abs(view.clock_offset) > most:
+        return (
+            f"our clock is {abs(view.clock_offset) / 1e6:.0f} ms off the exchange's; "
+            f"at most {most / 1e6:g} ms (risk.yaml: clock_skew)"
+        )
+    return None
+
+
+def _unwell(_draft: Draft, view: RiskView) -> Words:
+    return view.unwell
+
+
+def swung(market: MarketView, limits: RiskLimits) -> Words:
+    """Say by how much the market has jumped within ten seconds, where that is more than the limit; else None."""
+    low, high = market.low, market.high
+    if low is None or high is None or (high - low) * BPS <= limits.swing_bps * low:
+        return None
+    return (
+        f"trades lay {(high - low) * BPS / low:.0f} bp apart within 10 s; "
+        f"at most {limits.swing_bps} (risk.yaml: swing_bps)"
+    )
 
 
 CONTROLS: tuple[tuple[Refusal, Control], ...] = (
     (Refusal.KILLED, _killed),
     (Refusal.NOT_TRADING, _not_trading),
+    (Refusal.UNWELL, _unwell),
+    (Refusal.CLOCK, _clock),
     (Refusal.STALE, _stale),
+    (Refusal.SPREAD, _spread),
     (Refusal.REPEATED, _repeated),
+    (Refusal.CHILDREN, _children),
     (Refusal.ROOM, _room),
     (Refusal.BUDGET, _budget),
+    (Refusal.DAY, _day),
     (Refusal.LIMIT_PRICE, _limit_price),
     (Refusal.NO_REFERENCE, _no_reference),
     (Refusal.COLLAR, _collar),
@@ -351,6 +443,7 @@ CONTROLS: tuple[tuple[Refusal, Control], ...] = (
     (Refusal.FILTER, _filter),
     (Refusal.OPEN_ORDERS, _open_orders),
     (Refusal.MESSAGES, _messages),
+    (Refusal.MESSAGES_PER_FILL, _messages_per_fill),
 )
 """Every control, in the order in which they are asked."""
 

@@ -15,22 +15,28 @@ from execd.core.orders import ParentOrder
 GAPS_MAX = 64
 """Most ranges of missing ids that are kept fillable; older ones become `lost`."""
 
+SWING_S = 10
+"""Seconds over which a view tells the lowest and the highest trade."""
+
 RECENT_IDS_MAX = 20_000
 """Ids remembered to tell repeats apart where ids do not rise by one."""
 
 
 class Rolling:
-    """Volume and notional of the last `span`, in buckets of one second of venue time.  O(1) a print, amortised."""
+    """Volume, notional, low and high of the last `span`, in buckets of one second of venue time.
+
+    O(1) a print, amortised.
+    """
 
     __slots__ = ("_buckets", "_span", "notional", "volume")
 
     def __init__(self, span: Nanos) -> None:
         self._span = span // SECOND
-        self._buckets: deque[list[int]] = deque()  # [second, volume, notional], ascending
+        self._buckets: deque[list[int]] = deque()  # [second, volume, notional, low, high], ascending
         self.volume = 0
         self.notional = 0
 
-    def add(self, at: Nanos, volume: int, notional: int) -> None:
+    def add(self, at: Nanos, volume: int, notional: int, price: int) -> None:
         """Count a print in the bucket of its second, late ones too."""
         second = at // SECOND
         buckets = self._buckets
@@ -42,19 +48,35 @@ class Rolling:
         while position and buckets[position - 1][0] > second:
             position -= 1
         if position and buckets[position - 1][0] == second:
-            buckets[position - 1][1] += volume
-            buckets[position - 1][2] += notional
+            bucket = buckets[position - 1]
+            bucket[1] += volume
+            bucket[2] += notional
+            if price < bucket[3]:
+                bucket[3] = price
+            elif price > bucket[4]:
+                bucket[4] = price
         else:
-            buckets.insert(position, [second, volume, notional])
+            buckets.insert(position, [second, volume, notional, price, price])
             self.forget(Nanos(buckets[-1][0] * SECOND))
 
     def forget(self, now: Nanos) -> None:
         """Drop the buckets that lie a whole span or more before now."""
         oldest = now // SECOND - self._span
         while self._buckets and self._buckets[0][0] <= oldest:
-            _, volume, notional = self._buckets.popleft()
-            self.volume -= volume
-            self.notional -= notional
+            bucket = self._buckets.popleft()
+            self.volume -= bucket[1]
+            self.notional -= bucket[2]
+
+    def extremes(self, now: Nanos, seconds: int) -> tuple[Ticks, Ticks] | None:
+        """The lowest and the highest price of the last so many seconds; None where nothing traded."""
+        oldest = now // SECOND - seconds
+        low = high = None
+        for second, _, _, lowest, highest in reversed(self._buckets):
+            if second <= oldest:
+                break
+            low = lowest if low is None or lowest < low else low
+            high = highest if high is None or highest > high else high
+        return None if low is None or high is None else (Ticks(low), Ticks(high))
 
 
 class Gaps:
@@ -180,8 +202,8 @@ class VwapTracker:
 
     def _count(self, now: Nanos, trade: TradePrinted) -> None:
         notional = trade.price * trade.quantity
-        self._minute.add(trade.at, trade.quantity, notional)
-        self._trailing.add(trade.at, trade.quantity, notional)
+        self._minute.add(trade.at, trade.quantity, notional, trade.price)
+        self._trailing.add(trade.at, trade.quantity, notional, trade.price)
         if self._last is None or (trade.at, trade.id) > (self._last.at, self._last.id):
             self._last = trade
             self._last_at = now
@@ -216,6 +238,7 @@ class VwapTracker:
         self._minute.forget(now)
         self._trailing.forget(now)
         quote, last = self._quote, self._last
+        extremes = self._minute.extremes(now, SWING_S)
         bars = tuple(self._bars[number] for number in sorted(self._touched))
         self._touched.clear()
         return MarketView(
@@ -231,6 +254,8 @@ class VwapTracker:
             minute_volume=Lots(self._minute.volume),
             minute_notional=Notional(self._minute.notional),
             trailing_volume=Lots(self._trailing.volume),
+            low=extremes[0] if extremes else None,
+            high=extremes[1] if extremes else None,
             volume=Lots(self.volume),
             notional=Notional(self.notional),
             trades=self.trades,

@@ -7,6 +7,7 @@ The empty lists are what a client library reads of Binance's other products when
 from __future__ import annotations
 
 from execd.exchange import errors, wire
+from execd.exchange.hall import KeyRights
 from execd.exchange.market import decimal_string
 from execd.exchange.methods import Call, Method
 from execd.exchange.order_methods import check_span, commission_rates
@@ -82,17 +83,18 @@ def my_trades(call: Call) -> Json:
 
 
 def key_rights(call: Call) -> Json:
-    """What the key may do: read and trade spot, from a fixed address, nothing else."""
+    """What the key may do, or is said to: read and trade spot, from a fixed address, nothing else."""
+    rights = call.hall.rights
     return {
-        "ipRestrict": True,
+        "ipRestrict": rights is not KeyRights.NO_IP,
         "createTime": call.unit.of(call.now),
         "enableReading": True,
-        "enableSpotAndMarginTrading": True,
-        "enableWithdrawals": False,
-        "enableInternalTransfer": False,
+        "enableSpotAndMarginTrading": rights is not KeyRights.READ,
+        "enableWithdrawals": rights is KeyRights.WITHDRAW,
+        "enableInternalTransfer": rights is KeyRights.TRANSFER,
         "enableMargin": False,
         "enableFutures": False,
-        "permitsUniversalTransfer": False,
+        "permitsUniversalTransfer": rights is KeyRights.TRANSFER,
         "enableVanillaOptions": False,
         "enablePortfolioMarginTrading": False,
         "enableFixApiTrade": False,

@@ -18,7 +18,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-HOST_NAMES = ("*.binance.com", "api.binance.com", "stream.binance.com", "ws-api.binance.com", "localhost")
+HOST_NAMES = (
+    "*.binance.com",
+    "api.binance.com",
+    "stream.binance.com",
+    "ws-api.binance.com",
+    "testnet.binance.vision",
+    "*.testnet.binance.vision",
+    "localhost",
+)
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
 _LIFETIME = datetime.timedelta(days=7)
 _SLACK = datetime.timedelta(hours=1)  # a client's clock may run behind ours

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from enum import Enum
 
 from execd.core.grid import Nanos
 from execd.exchange import errors
@@ -19,6 +20,16 @@ Listener = Callable[[Sequence[Happening]], None]
 Clock = Callable[[], Nanos]
 
 
+class KeyRights(Enum):
+    """What the account's key is said to be allowed."""
+
+    TRADE = "trade"  # To trade spot from a listed address, nothing else.
+    WITHDRAW = "withdraw"  # To withdraw as well.
+    TRANSFER = "transfer"  # To move funds to other accounts as well.
+    NO_IP = "no-ip"  # To trade from any address.
+    READ = "read"  # To look, not to trade.
+
+
 def steady_clock() -> Clock:
     """The wall clock read once, then carried on by the monotonic clock: it never goes back."""
     offset = time.time_ns() - time.monotonic_ns()
@@ -28,8 +39,17 @@ def steady_clock() -> Clock:
 class Hall:
     """One exchange with one account."""
 
-    def __init__(self, engine: Engine, *, keyring: Keyring, limits: RateLimits, clock: Clock) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        keyring: Keyring,
+        limits: RateLimits,
+        clock: Clock,
+        rights: KeyRights = KeyRights.TRADE,
+    ) -> None:
         self.engine = engine
+        self.rights = rights
         self.keyring = keyring
         self.limits = limits
         self.clock = clock

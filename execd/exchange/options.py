@@ -16,7 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from execd.core.grid import SECOND, Nanos
 from execd.exchange.auth import Ed25519Key, ed25519_key
-from execd.exchange.hall import Clock
+from execd.exchange.hall import Clock, KeyRights
 from execd.exchange.market import MarketModel
 from execd.exchange.synthetic import SyntheticMarket
 from execd.exchange.wire import Json
@@ -51,6 +51,7 @@ class ExchangeOptions:
         balances: What the account holds at the opening, by currency; None: plenty of everything.
         weight: Request weight that may be asked for in a minute; Binance's is 6,000.
         faults: A file of rules by which the exchange misbehaves; None: it does not.
+        rights: What the account's key is said to be allowed; it can trade spot and nothing else, whatever is said.
     """
 
     port: int = 0
@@ -68,6 +69,7 @@ class ExchangeOptions:
     balances: Mapping[str, Decimal] | None = None
     weight: int = 6_000
     faults: Path | None = None
+    rights: KeyRights = KeyRights.TRADE
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,15 @@ def read_balances(words: str) -> dict[str, Decimal]:
         if not currency or not balances[currency].is_finite() or balances[currency] < 0:
             raise BadOptions(f"balances {word}: must be a currency and an amount, as USDT=5000000")
     return balances
+
+
+def read_rights(word: str) -> KeyRights:
+    """Read what the key is said to be allowed.  Raises BadOptions."""
+    try:
+        return KeyRights(word)
+    except ValueError:
+        allowed = ", ".join(rights.value for rights in KeyRights)
+        raise BadOptions(f"key-permissions {word}: must be one of {allowed}") from None
 
 
 def opening_balances(opening: Opening, chosen: Mapping[str, Decimal] | None) -> dict[str, Decimal]:

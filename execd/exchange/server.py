@@ -166,7 +166,7 @@ class PracticeExchange:
             taker_fee=options.taker_fee,
             balances=opening_balances(opening, options.balances),
         )
-        self.hall = Hall(engine, keyring=keyring, limits=self._limits, clock=self._clock)
+        self.hall = Hall(engine, keyring=keyring, limits=self._limits, clock=self._clock, rights=options.rights)
         if faults is not None:
             self.weather = Weather(Storm(faults, self._clock), self.hall, self._sockets)
         hub = StreamHub(self.hall)

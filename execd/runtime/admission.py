@@ -204,6 +204,7 @@ class _Check:
             "child_notional": grid.notional_down(own.child_notional),
             "window_quantity": grid.lots_down(own.window_quantity),
             "parent_notional": grid.notional_down(own.parent_notional),
+            "day_notional": grid.notional_down(own.day_notional),
         }
         for key in (key for key, value in whole.items() if value < 1):
             unit = grid.lot if "quantity" in key else grid.tick * grid.lot
@@ -217,6 +218,7 @@ class _Check:
             window=common.window,
             window_quantity=Lots(whole["window_quantity"]),
             parent_notional=Notional(whole["parent_notional"]),
+            day_notional=Notional(whole["day_notional"]),
             collar_bps=common.collar_bps,
             rest_bps=common.rest_bps,
             period_collar_bps=common.period_collar_bps,
@@ -230,7 +232,14 @@ class _Check:
             messages_per_second=common.messages_per_second,
             message_burst=common.message_burst,
             rejects_in_a_row=common.rejects_in_a_row,
+            rejects_per_minute=common.rejects_per_minute,
+            same_orders=common.same_orders,
+            messages_per_fill=common.messages_per_fill,
             children_per_slice=common.children_per_slice,
+            spread_bps=common.spread_bps,
+            swing_bps=common.swing_bps,
+            slippage_bps=common.slippage_bps,
+            clock_skew=common.clock_skew,
             ack_timeout=common.ack_timeout,
         )
 

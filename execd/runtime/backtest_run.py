@@ -42,8 +42,8 @@ from execd.core.events import (
 from execd.core.execution import Execution
 from execd.core.grid import MINUTE, SECOND, Lots, Nanos
 from execd.runtime.advisor import Advisor
+from execd.runtime.arming import fuse_of
 from execd.runtime.sequencer import Log, Sequencer
-from execd.runtime.session import fuse_of
 from execd.venues.fuse import Fuse
 from execd.venues.paper_book import PaperBook
 

@@ -37,7 +37,7 @@ async def check(job: Job) -> Checked:
     """Connect, look, admit, leave.
 
     Raises:
-        InterlockError, AdmissionRefused, SettingsError, VenueError, PracticeError: one clear sentence each.
+        InterlockError, AdmissionRefused, UnsafeError, SettingsError, VenueError, PracticeError: one clear sentence.
     """
     launch.interlocks(job)
     clock = Clock()
@@ -46,8 +46,7 @@ async def check(job: Job) -> Checked:
         if opened.own and opened.practice is not None:
             stack.callback(practice.stop, opened.practice)
         stack.push_async_callback(opened.venue.close)
-        instrument = await opened.venue.open(job.order.symbol)
-        await launch.follow_clock(opened.venue, clock)
+        instrument = await launch.settle(job, opened, clock)
         found = await admitted(job, opened.venue, instrument, clock)
     admission, quote, advice, shadow = found.admission, found.quote, found.advice, found.shadow
     return Checked(

@@ -1,6 +1,7 @@
 """The operator's word to a running daemon: a socket in the state folder, open to its owner alone.
 
-Promise: who spoke is taken from the kernel (SO_PEERCRED), not from what they say, and stands in the journal.
+Promise: who spoke is taken from the kernel (SO_PEERCRED), not from what they say, and stands in the journal; that a
+word was taken is said only once it can no longer be lost.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,15 @@ import aiohttp
 from aiohttp import web
 
 from execd.core.events import Event, ParentCanceled, ParentPaused, ParentResumed
+from execd.runtime.codec import JournalError
 from execd.runtime.door import LOGGER
+from execd.runtime.sequencer import InboxFullError
 
 SUFFIX = ".sock"
 ASK_TIMEOUT_S = 5.0
+TAKE_TIMEOUT_S = 3.0
+"""How long a verb may take to be durable before the operator hears that it is not; less than who asks waits."""
+
 PATH_MAX = 100
 """Bytes of a unix socket's path that every system allows."""
 
@@ -33,16 +39,40 @@ VERBS: dict[str, type[ParentPaused] | type[ParentResumed] | type[ParentCanceled]
 
 
 class ControlError(Exception):
-    """No daemon answers there, or which one is meant is not clear.  One clear sentence."""
+    """No daemon answers there, it could not do what was asked, or which one is meant is not clear.
+
+    One clear sentence.
+    """
 
 
 class Control:
-    """Listens on a socket; turns verbs into facts."""
+    """Listens on a socket; turns verbs into facts.
 
-    def __init__(self, path: Path, parent: str, post: Callable[[Event], None], status: Callable[[], Any]) -> None:
+    Args:
+        path: where the socket lies.
+        parent: the parent that is served.
+        tell: takes a fact, returns the number of its row.  Raises InboxFullError, JournalError.
+        sync: waits until a row is durable.  Raises JournalError.
+        status: how the parent stands, as JSON types.
+        patience_s: how long the two are waited for.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        parent: str,
+        tell: Callable[[Event], Awaitable[int]],
+        sync: Callable[[int], Awaitable[None]],
+        status: Callable[[], Any],
+        *,
+        patience_s: float = TAKE_TIMEOUT_S,
+    ) -> None:
         self.path = path
-        self._parent, self._post, self._status = parent, post, status
+        self._parent, self._status, self._patience_s = parent, status, patience_s
+        self._tell, self._sync = tell, sync
         self._runner: web.AppRunner | None = None
+        self.look: Callable[[], None] = _nothing
+        """Called where somebody says that a latch of the kill switch has changed: it need not wait to be looked at."""
 
     async def open(self) -> None:
         """Listen.  Raises ControlError where the path is too long for a socket."""
@@ -50,6 +80,7 @@ class Control:
             raise ControlError(f"{self.path}: too long for a socket ({PATH_MAX} bytes); choose a shorter state_dir")
         app = web.Application()
         app.router.add_get("/status", self._answer_status)
+        app.router.add_post("/look", self._take_look)
         app.router.add_post("/{verb}", self._take_verb)
         self._runner = web.AppRunner(app, access_log=None, logger=LOGGER)
         await self._runner.setup()
@@ -70,12 +101,28 @@ class Control:
     async def _answer_status(self, _request: web.Request) -> web.Response:
         return web.json_response(self._status())
 
+    async def _take_look(self, _request: web.Request) -> web.Response:
+        self.look()
+        return web.json_response({"parent": self._parent, "taken": "look"})
+
     async def _take_verb(self, request: web.Request) -> web.Response:
-        kind = VERBS.get(request.match_info["verb"])
+        verb = request.match_info["verb"]
+        kind = VERBS.get(verb)
         if kind is None:
             return web.json_response({"error": f"unknown verb; known are {', '.join(VERBS)}"}, status=404)
-        self._post(kind(self._parent, _who(request)))
-        return web.json_response({"parent": self._parent, "taken": request.match_info["verb"]})
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._sync(await self._tell(kind(self._parent, _who(request))))
+        except TimeoutError:
+            late = f"{verb} is not recorded after {self._patience_s:g} s, and may yet be or not: see `execd status`"
+            return web.json_response({"error": late}, status=503)
+        except (InboxFullError, JournalError) as error:
+            return web.json_response({"error": f"{verb} was not recorded: {error}"}, status=503)
+        return web.json_response({"parent": self._parent, "taken": verb})
+
+
+def _nothing() -> None:
+    pass
 
 
 def _who(request: web.Request) -> str:
@@ -108,23 +155,27 @@ def choose(folder: Path, name: str | None) -> Path:
     raise ControlError(f"no parent {name!r} is running in {folder}; running: {there}")
 
 
-def ask(path: Path, verb: str) -> dict[str, Any]:
+def ask(path: Path, verb: str, within_s: float = ASK_TIMEOUT_S) -> dict[str, Any]:
     """Send a verb, or `status`, and return the answer.  Raises ControlError."""
-    return asyncio.run(_ask(path, verb))
+    return asyncio.run(_ask(path, verb, within_s))
 
 
-async def _ask(path: Path, verb: str) -> dict[str, Any]:
+async def _ask(path: Path, verb: str, within_s: float) -> dict[str, Any]:
     connector = aiohttp.UnixConnector(str(path))
-    timeout = aiohttp.ClientTimeout(total=ASK_TIMEOUT_S)
+    timeout = aiohttp.ClientTimeout(total=within_s)
     try:
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             method = "GET" if verb == "status" else "POST"
             async with session.request(method, f"http://execd/{verb}") as response:
-                answer = await response.json()
+                answer, well = await response.json(), response.ok
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise ControlError(f"{path}: nobody answers ({type(error).__name__}); the daemon is gone or hangs") from error
+        unsure = "" if verb == "status" else f"; whether {verb} was taken is not known"
+        reason = f"nobody answers ({type(error).__name__}); the daemon is gone or hangs{unsure}"
+        raise ControlError(f"{path}: {reason}") from error
     except (ValueError, RecursionError) as error:
         raise ControlError(f"{path}: what answers is no daemon of execd: {type(error).__name__}") from error
     if not isinstance(answer, dict):
         raise ControlError(f"{path}: what answers is no daemon of execd: {type(answer).__name__}")
+    if not well:
+        raise ControlError(f"{path}: {answer.get('error', 'the daemon could not answer')}")
     return answer

@@ -12,27 +12,45 @@ import signal
 import sys
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import execd
 from execd.core.commands import Command, FinishParent
-from execd.core.events import DrainBegun, Event, MarketObserved, OrderFilled, ParentSubmitted, Recovered, Woken
+from execd.core.events import (
+    ClockChecked,
+    DrainBegun,
+    Event,
+    KillTripped,
+    OrderFilled,
+    ParentSubmitted,
+    Recovered,
+    Woken,
+)
 from execd.core.execution import Execution, Phase
 from execd.core.grid import Nanos
-from execd.runtime import files, launch, practice, watch
+from execd.core.orders import OrderState
+from execd.core.usage import uses
+from execd.runtime import files, launch, loosening, practice, watch
 from execd.runtime.advisor import Advice, Advisor
+from execd.runtime.arming import arrive
+from execd.runtime.balance import BalanceCheck
 from execd.runtime.clock import Clock
 from execd.runtime.control import Control
-from execd.runtime.door import Door, PortTakenError
+from execd.runtime.deadman import Grip
+from execd.runtime.door import BEHIND_MAX_S, Door, PortTakenError
 from execd.runtime.hands import Hands
+from execd.runtime.health import Health, watch_health
+from execd.runtime.heartbeat import Heart
 from execd.runtime.journal import JournalFailed
+from execd.runtime.kill_switch import KillSwitch
+from execd.runtime.latch import Kind, Scope
 from execd.runtime.launch import Job, Opened
 from execd.runtime.metrics import Metrics
 from execd.runtime.reconcile import Verdict, compare
 from execd.runtime.report import ModelUse, Report, as_dict, report
 from execd.runtime.sequencer import Sequencer
-from execd.runtime.session import Session, UnsafeError, arm, arrive, begin, resume
+from execd.runtime.session import Session, UnsafeError, arm, begin, resume
 from execd.runtime.settings import LogFormat, Mode
 from execd.runtime.shadow import Shadow
 from execd.runtime.show import KILLED
@@ -83,11 +101,10 @@ async def run(job: Job, screen: Screen) -> Result:
         opened = await launch.open_exchange(job, clock, held_by)
         stack.push_async_callback(opened.venue.close)
         _log_to_stderr(job, opened.secrets)
+        instrument = await launch.settle(job, opened, clock)
         for warning in opened.warnings:
             screen.say(warning)
-        instrument = await opened.venue.open(job.order.symbol)
         account = await opened.venue.account()
-        await launch.follow_clock(opened.venue, clock)
         if place.journal.exists():
             session = await resume(job, place, opened, account, clock, screen.say)
         else:
@@ -128,6 +145,10 @@ class _Worker:
         self._fuse: Fuse | None = None
         self._signals = 0
         self._verdict: Verdict | None = None
+        self._balance: BalanceCheck | None = None
+        self._grip = Grip(self._venue, job.order.symbol, clock, screen.say, self._metrics.dead_man)
+        self._kill: KillSwitch
+        self._sweep: watch.Sweep
 
     @property
     def _execution(self) -> Execution:
@@ -146,6 +167,8 @@ class _Worker:
                     session.advice.policy, self._metrics.inferred, session.advice.ranges, self._metrics.looked
                 )
                 sequencer = Sequencer(session.desk, session.journal, self._clock, self._witness)
+                self._kill = KillSwitch(session.latch, session.desk, sequencer.post, self._metrics)
+                stack.callback(self._kill.close)
                 shadow = None
                 if session.shadow is not None and session.shadow.fallback is None:
                     shadow = Shadow(session.shadow, sequencer.post)
@@ -158,36 +181,85 @@ class _Worker:
             raise _first(broken) from broken
 
     def _witness(self, now: Nanos, event: Event, commands: Sequence[Command]) -> None:
-        if isinstance(event, MarketObserved) and self._fuse is not None:
-            arrive(self._fuse, self._execution)
+        if self._fuse is not None:
+            arrive(self._fuse, self._execution.limits, event)
+        if isinstance(event, KillTripped):
+            self._verdict = None  # What agreed before says nothing of what came after.
         self._log(now, event, commands)
         self._metrics(now, event, commands)
+        self._kill.witness(now, event, commands, self._execution, self._fuse)
 
     async def _live(self, sequencer: Sequencer, group: asyncio.TaskGroup) -> Result:
+        if self._opened.paper is None:  # What is imagined dies with us.
+            await self._grip.arm()
         self._arm(sequencer)
         execution, tape = self._execution, Tape(self._venue, self._job.order.symbol, sequencer.post)
+        if self._opened.paper is None:  # An imagined account's funds do not move.
+            self._balance = BalanceCheck(self._venue, execution)
         status = self._status
-        door = Door(self._metrics.exposition, sequencer.behind, self._ready, status)
+        self._sweep = watch.Sweep(
+            self._venue, self._session.latch, execution, sequencer.post, lambda: self._swept(sequencer)
+        )
+        door = Door(self._metrics.exposition, sequencer.behind, self._ready, status, self._kill.trip)
         place = files.place(self._job)
-        control = Control(place.socket, execution.parent.id, sequencer.post, status)
+        control = Control(place.socket, execution.parent.id, sequencer.tell, self._session.journal.sync, status)
+        control.look = self._kill.nudge
         async with AsyncExitStack() as stack:
             stack.push_async_callback(door.close)
             await self._open_door(door)
             stack.push_async_callback(control.close)
             await control.open()
-            with self._signal_handlers(sequencer):
-                tasks = [group.create_task(each) for each in self._tasks(sequencer, tape)]
-                loop = group.create_task(sequencer.run())
-                await self._finished
-                drained = execution.phase is not Phase.DONE
-                complete = drained or await tape.complete(execution, self._clock)
-                for task in (*tasks, loop):
-                    task.cancel()
-                await asyncio.wait([*tasks, loop])
-            return await self._account(sequencer, drained=drained, complete=complete)
+            heart = Heart(place.heartbeat, self._who(), lambda: self._healthy(sequencer))
+            stack.callback(heart.close)
+            # The loop stands still: nothing that could be sent has been decided.
+            await heart.begin()
+            sequencer.pulse = lambda: self._come_round(heart)
+            drained, complete = await self._trade(sequencer, group, tape)
+            if not execution.blotter.alive:
+                await heart.end()
+            result = await self._account(sequencer, drained=drained, complete=complete)
+            verdict = result.report.verdict
+            if verdict.open:
+                await heart.begin()  # What should not be there is left to the watchdog.
+            closed = not execution.blotter.alive and verdict.unanswered is None and not verdict.open
+            await self._grip.release(clean=closed)
+            return result
+
+    async def _trade(self, sequencer: Sequencer, group: asyncio.TaskGroup, tape: Tape) -> tuple[bool, bool]:
+        """Let the loop run to its end; whether it was drained, and whether all prints of the window are known."""
+        with self._signal_handlers(sequencer):
+            tasks = [group.create_task(each) for each in self._tasks(sequencer, tape)]
+            loop = group.create_task(sequencer.run())
+            await self._finished
+            drained = self._execution.phase is not Phase.DONE
+            complete = drained or await tape.complete(self._execution, self._clock)
+            for task in (*tasks, loop):
+                task.cancel()
+            await asyncio.wait([*tasks, loop])
+        return drained, complete
+
+    def _who(self) -> dict[str, str]:
+        """What a heartbeat tells of this daemon."""
+        header = self._session.journal.header
+        return {"parent": header.parent, "symbol": self._job.order.symbol, "account": header.account}
+
+    def _come_round(self, heart: Heart) -> None:
+        """The loop that trades calls this itself, each time that it comes round."""
+        heart.beat()
+        self._grip.come_round()
+
+    def _unwell(self, sequencer: Sequencer) -> str | None:
+        """Why what is open at the exchange should not be kept alive."""
+        if self._session.latch.tripped:
+            return "the kill switch is latched"
+        return None if self._healthy(sequencer) else "the loop that trades is behind"
+
+    def _healthy(self, sequencer: Sequencer) -> bool:
+        """Whether the loop that trades keeps up and what it decides can be recorded."""
+        return sequencer.behind() < BEHIND_MAX_S and self._session.journal.failed is None
 
     def _arm(self, sequencer: Sequencer) -> None:
-        """Give the venue its fuse, tell the desk of this life, and of a latch that is set."""
+        """Give the venue its fuse, and tell the desk of this life."""
         session = self._session
         if isinstance(session.first, Recovered):
             self._fuse = arm(session, self._venue)
@@ -196,21 +268,42 @@ class _Worker:
             self._fuse = arm(session, self._venue)
 
     def _tasks(self, sequencer: Sequencer, tape: Tape) -> Iterator[Any]:
-        session, timing, execution = self._session, self._job.settings.timing, self._execution
+        timing, execution = self._job.settings.timing, self._execution
         yield self._venue.stream(self._job.order.symbol, sequencer.post)
         yield tape.mend_for_ever(execution)
-        yield watch.watch_latch(session.latch, session.desk, sequencer.post, timing.latch_poll)
-        yield watch.sweep(self._venue, session.latch, execution, sequencer.post)
+        yield self._kill.watch(timing.latch_poll)
+        yield self._sweep.run()
         yield watch.watch_account(self._venue, execution, sequencer.post, timing.reconcile, self._reconciled)
-        yield watch.watch_clock(self._venue, timing.clock_check, self._metrics.clock_checked)
-        yield watch.watch_loop(self._metrics.loop_lagged)
+        if self._balance is not None:
+            # Half as often as the fills: it takes three questions.
+            yield self._balance.watch(Nanos(2 * timing.reconcile), self._metrics.drifted)
+        yield watch.watch_clock(self._venue, timing.clock_check, lambda offset: self._clock_checked(sequencer, offset))
+        place = files.place(self._job)
+        yield loosening.watch(
+            self._job.settings.state_dir,
+            place.socket.stem,
+            execution,
+            self._clock,
+            lambda fact: self._recorded(sequencer, fact),
+        )
+        journal = self._session.journal
+        yield self._grip.keep(lambda: self._unwell(sequencer), lambda: journal.sync(journal.last))
+        health = Health(self._job.settings.health, journal.path.parent, journal, uncovered=self._grip.problem)
+        yield watch_health(health, lambda: execution.unwell, sequencer.post, self._metrics.loop_lagged)
         yield self._show_progress()
+
+    async def _recorded(self, sequencer: Sequencer, fact: Event) -> None:
+        await self._session.journal.sync(await sequencer.tell(fact))
+
+    def _clock_checked(self, sequencer: Sequencer, offset: Nanos) -> None:
+        self._metrics.clock_checked(offset)
+        sequencer.post(ClockChecked(offset))
 
     async def _show_progress(self) -> None:
         while True:
             now = self._clock()
             self._screen.show(self._execution, now)
-            self._metrics.parent(self._execution, now, tripped=self._session.latch.tripped)
+            self._metrics.parent(self._execution, now, latched=self._session.latch.latched)
             await asyncio.sleep(self._job.settings.timing.progress / 1e9)
 
     async def _open_door(self, door: Door) -> None:
@@ -234,10 +327,12 @@ class _Worker:
                 sequencer.turn(OrderFilled(fill))
             verdict = await self._compared(drained=drained)
         self._reconciled(verdict)
+        if self._balance is not None and verdict.unanswered is None:
+            await self._balance.measure()
         await self._session.journal.sync(self._session.journal.last)
         if not complete:
             self._screen.say("not every public trade of the window could be fetched; the benchmark is incomplete")
-        self._metrics.parent(execution, self._clock(), tripped=self._session.latch.tripped)
+        self._metrics.parent(execution, self._clock(), latched=self._session.latch.latched)
         return Result(self._report(verdict), drained)
 
     async def _compared(self, *, drained: bool) -> Verdict:
@@ -268,13 +363,27 @@ class _Worker:
             mode=self._job.mode.value,
             journal=str(session.journal.path),
             tape=tape,
+            balance_drift=None if self._balance is None else self._balance.drift,
         )
 
     def _status(self) -> dict[str, Any]:
         unknown = Verdict(0, 0, unanswered="not asked yet")
         execution = self._execution
         held = KILLED if execution.killed else execution.held(self._clock())
-        return {**as_dict(self._report(self._verdict or unknown)), "held": held}
+        alive = execution.blotter.alive.values()
+        latch = self._session.latch
+        return {
+            **as_dict(self._report(self._verdict or unknown)),
+            "held": held,
+            "controls": [asdict(use) for use in uses(execution.risk_view(self._clock()))],
+            "open_orders": len(alive),
+            "in_doubt": sum(order.state is OrderState.IN_DOUBT for order in alive),
+            "kill": {
+                "latched": [scope.value for scope in latch.latches if scope in latch.latched],
+                "causes": [f"{scope.value}: {cause.cause} (by {cause.by})" for scope, cause in latch.causes()],
+                "clear": self._sweep.clear,
+            },
+        }
 
     def _ready(self) -> dict[str, bool]:
         execution = self._execution
@@ -282,13 +391,18 @@ class _Worker:
             "streams": not execution.streams_down,
             "journal": self._session.journal.failed is None,
             "not_killed": not execution.killed,
-            "no_doubt": not any(order.state.value == "in_doubt" for order in execution.blotter.alive.values()),
+            "no_doubt": not any(order.state is OrderState.IN_DOUBT for order in execution.blotter.alive.values()),
         }
 
     def _reconciled(self, verdict: Verdict) -> None:
         self._verdict = verdict
         differences = len(verdict.missing_here) + len(verdict.missing_there) + len(verdict.different)
         self._metrics.reconciled(answered=verdict.unanswered is None, differences=differences)
+
+    async def _swept(self, sequencer: Sequencer) -> None:
+        """Nothing of ours is open after a kill: hold the accounts against each other, and say so."""
+        await watch.look_at_account(self._venue, self._execution, sequencer.post, self._reconciled)
+        self._screen.say("killed: the exchange has nothing of ours open, and had none a request's validity before")
 
     def _finish(self, command: FinishParent) -> None:
         if not self._finished.done():
@@ -311,7 +425,7 @@ class _Worker:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, drain, number.name)
-        loop.add_signal_handler(signal.SIGUSR1, lambda: self._session.latch.trip("SIGUSR1", "signal"))
+        loop.add_signal_handler(signal.SIGUSR1, lambda: self._kill.trip_soon(Scope.ALL, "SIGUSR1", Kind.SIGNAL.value))
         try:
             yield
         finally:

@@ -1,7 +1,7 @@
 """What lies where in the state folder.
 
-    state/KILL                           the kill switch's latch
-    state/active/<mode>-<name>.journal   an unfinished parent, its lock and its control socket beside it
+    state/KILL, KILL.<scope>             the latches of the kill switch, each with a log and a lock beside it
+    state/active/<mode>-<name>.journal   an unfinished parent, its lock, its control socket and its heartbeat beside it
     state/done/                          journals of parents that are over
     state/abandoned/                     journals that an operator gave up with --fresh
     state/practice/                      the embedded practice exchange: ready line, log
@@ -23,6 +23,7 @@ from execd.policies.curve import expected_curve
 from execd.runtime import practice
 from execd.runtime.admission import Window
 from execd.runtime.control import SUFFIX
+from execd.runtime.heartbeat import SUFFIX as BEAT
 from execd.runtime.journal import Header, Journal, JournalError, hold
 from execd.runtime.launch import Job
 from execd.runtime.practice import Practice
@@ -37,6 +38,7 @@ class Place:
 
     journal: Path
     socket: Path
+    heartbeat: Path
     done: Path
     abandoned: Path
 
@@ -51,7 +53,7 @@ def place(job: Job) -> Place:
     except OSError as error:
         raise JournalError(f"{state}: the state folder cannot be used: {error.strerror} (state_dir)") from error
     stem = f"{job.mode.value}-{job.order.name.replace(' ', '_')}"
-    return Place(active / f"{stem}{JOURNAL}", active / f"{stem}{SUFFIX}", done, abandoned)
+    return Place(active / f"{stem}{JOURNAL}", active / f"{stem}{SUFFIX}", active / f"{stem}{BEAT}", done, abandoned)
 
 
 def resumable(job: Job, where: Place, say: Callable[[str], None]) -> Practice | None:

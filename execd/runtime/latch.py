@@ -1,9 +1,14 @@
-"""The kill switch's durable half: a file that is there, or is not.
+"""The kill switch's durable half: files that are there, or are not.
+
+    KILL                 of everything that runs on the state folder
+    KILL.<exchange>      of what works on one exchange
+    KILL.<parent id>     of one parent order
 
 Promise: once `trip` has returned, the latch is set for every process and every start to come, until a human resets it.
 It is one-way and idempotent: a second trip adds its cause.  Unknown is no: a latch that cannot be looked at is set,
 and so is one that anybody made by hand (`touch KILL`) or that holds nonsense.  A reset first writes all that is known
-to a log beside it, then lets go: nothing is deleted without a trace, and a crash between leaves the latch set.
+to a log beside it, then lets go: nothing is deleted without a trace, and a crash between leaves the latch set.  A wider
+latch implies the narrower: whoever asks the switch over a parent hears of all three.
 """
 
 from __future__ import annotations
@@ -12,9 +17,10 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from enum import Enum
 from pathlib import Path
 
 from execd.core.grid import Nanos
@@ -22,14 +28,33 @@ from execd.core.grid import Nanos
 NAME = "KILL"
 
 LARGEST = 1 << 20
-"""Bytes of a record that are read: a hand may have put anything there."""
+"""Bytes of a record that are read: a hand may have put anything there.  A trip adds nothing beyond them."""
 
 LATEST = 2**63
 """No moment in nanoseconds is so late."""
 
 
 class LatchError(Exception):
-    """The latch could not be written, or there is nothing to reset.  One clear sentence."""
+    """The latch could not be written, or must not or cannot be reset.  One clear sentence."""
+
+
+class Scope(Enum):
+    """What a latch stops, the widest first."""
+
+    ALL = "all"
+    EXCHANGE = "exchange"
+    PARENT = "parent"
+
+
+class Kind(Enum):
+    """What tripped a latch."""
+
+    OPERATOR = "operator"
+    FILE = "file"  # Made by hand, or unreadable.
+    SIGNAL = "signal"
+    HTTP = "http"
+    CONTROL = "control"  # One of our own controls.
+    WATCHDOG = "watchdog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +64,18 @@ class Cause:
     cause: str
     by: str
     at: Nanos
+
+    @property
+    def kind(self) -> Kind:
+        """What tripped it: `by` begins with the word, or is an operator's name."""
+        first = self.by.partition(" ")[0]
+        return Kind.FILE if self.by == UNKNOWN else Kind(first) if first in _MACHINES else Kind.OPERATOR
+
+
+UNKNOWN = "unknown"
+"""Who made a record that does not say so."""
+
+_MACHINES = frozenset(kind.value for kind in (Kind.SIGNAL, Kind.HTTP, Kind.CONTROL, Kind.WATCHDOG))
 
 
 class Latch:
@@ -58,6 +95,11 @@ class Latch:
     def of_all(cls, folder: Path) -> Latch:
         """The latch of everything that runs on a state folder: the file KILL in it."""
         return cls(folder / NAME)
+
+    @classmethod
+    def of_exchange(cls, folder: Path, exchange: str) -> Latch:
+        """The latch of what works on one exchange: the file KILL.<name>."""
+        return cls(folder / f"{NAME}.{exchange}")
 
     @classmethod
     def of_parent(cls, folder: Path, parent: str) -> Latch:
@@ -84,7 +126,7 @@ class Latch:
         """
         try:
             with self._alone():
-                known = any((cause, by) == (old.cause, old.by) for old in self.causes())
+                known = self._full() or any((cause, by) == (old.cause, old.by) for old in self.causes())
                 record = json.dumps(asdict(Cause(cause, by, Nanos(self._clock())))).encode("ascii")
                 # The leading line break ends what a torn write, or a hand, may have left.  What is known already is
                 # synced once more: whoever wrote it may have died before.
@@ -101,11 +143,27 @@ class Latch:
             with self.path.open("rb") as record:
                 lines = [line for line in record.read(LARGEST).split(b"\n") if line.strip()]
         except OSError as error:
-            return (Cause(f"the record cannot be read: {error.strerror}", "unknown", Nanos(0)),)
-        return tuple(map(_cause, lines)) or (Cause("the file was made by hand", "unknown", Nanos(0)),)
+            return (Cause(f"the record cannot be read: {error.strerror}", UNKNOWN, Nanos(0)),)
+        return tuple(map(_cause, lines)) or (Cause("the file was made by hand", UNKNOWN, Nanos(0)),)
 
-    def reset(self, by: str, reason: str) -> tuple[Cause, ...]:
+    def secure(self) -> None:
+        """Make durable what somebody else, a hand perhaps, has set.  What cannot be synced is set all the same."""
+        with suppress(OSError):
+            # A pipe that nobody reads would hold up an open that waits.
+            handle = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            _sync_folder(self.path.parent)
+
+    def reset(self, by: str, reason: str, unproven: Sequence[str] = ()) -> tuple[Cause, ...]:
         """Release the latch on a human's word; returns the causes, which the log keeps together with it.
+
+        Args:
+            by: who releases it.
+            reason: why it may trade again.
+            unproven: what was not known of the exchange when it was released; kept in the log.
 
         Raises:
             LatchError: the latch is not set, no name or reason is given, or the log cannot be written; it stays set.
@@ -119,12 +177,19 @@ class Latch:
                     raise LatchError(f"{self.path}: the kill switch is not set: there is nothing to reset")
                 known = [asdict(cause) for cause in causes]
                 record = {"reset_by": by, "reason": reason, "at": self._clock(), "causes": known}
+                record |= {"unproven": list(unproven)} if unproven else {}
                 _write(self.log, json.dumps(record).encode("ascii") + b"\n")
                 self.path.unlink()
                 _sync_folder(self.path.parent)
                 return causes
         except OSError as error:
             raise LatchError(f"{self.path}: the kill switch cannot be reset: {error.strerror}") from error
+
+    def _full(self) -> bool:
+        try:
+            return self.path.stat().st_size >= LARGEST
+        except OSError:
+            return False
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -137,6 +202,55 @@ class Latch:
             os.close(handle)
 
 
+class Switch:
+    """The latches that stand over one parent: of all, of its exchange, and its own.
+
+    Any thread may look and trip.  From the moment at which a trip begins in this process the switch counts as tripped,
+    also where the disk takes its time, and for good where the record cannot be written.
+    """
+
+    def __init__(self, folder: Path, exchange: str, parent: str) -> None:
+        """Watch a state folder, making it.  Raises LatchError."""
+        self.latches = {
+            Scope.ALL: Latch.of_all(folder),
+            Scope.EXCHANGE: Latch.of_exchange(folder, exchange),
+            Scope.PARENT: Latch.of_parent(folder, parent),
+        }
+        self._begun: list[tuple[Scope, Cause]] = []
+
+    @property
+    def tripped(self) -> bool:
+        """Whether anything forbids the parent to send.  Three looks at the file system."""
+        return bool(self._begun) or any(latch.tripped for latch in self.latches.values())
+
+    @property
+    def latched(self) -> frozenset[Scope]:
+        """The scopes whose own latch is set, or about to be."""
+        begun = {scope for scope, _ in self._begun}
+        return frozenset(scope for scope, latch in self.latches.items() if scope in begun or latch.tripped)
+
+    def begin(self, scope: Scope, cause: str, by: str) -> Callable[[], None]:
+        """Count as tripped from now on; the function that is returned makes it durable.  It raises LatchError."""
+        begun = (scope, Cause(cause, by, Nanos(0)))
+        self._begun.append(begun)
+
+        def record() -> None:
+            self.latches[scope].trip(cause, by)
+            self._begun.remove(begun)
+
+        return record
+
+    def secure(self) -> None:
+        """Make durable whatever is set."""
+        for latch in self.latches.values():
+            latch.secure()
+
+    def causes(self) -> tuple[tuple[Scope, Cause], ...]:
+        """All causes with the scope of each, the widest scope first."""
+        found = [(scope, cause) for scope, latch in self.latches.items() for cause in latch.causes()]
+        return (*found, *self._begun)
+
+
 def _cause(line: bytes) -> Cause:
     try:
         found = json.loads(line)
@@ -146,7 +260,7 @@ def _cause(line: bytes) -> Cause:
     # A hand may have written anything; all of it sets the latch.
     except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
         pass
-    return Cause(f"an unreadable record: {line[:80]!r}", "unknown", Nanos(0))
+    return Cause(f"an unreadable record: {line[:80]!r}", UNKNOWN, Nanos(0))
 
 
 def _write(path: Path, content: bytes) -> None:

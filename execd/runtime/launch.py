@@ -1,7 +1,8 @@
 """From an operator's files to an exchange that may be asked: which one, over which connection, with which key.
 
 Promise: nothing connects where the files do not point; real money needs `mode: live` and `--live` together, a key that
-can trade but not withdraw, and an order with a limit price.  What is refused here is refused before anything was sent.
+is said to be for it, that can trade but not withdraw, addresses that are the exchange's own, a clock that agrees with
+the exchange's, and an order with a limit price.  What is refused here is refused before an order was sent.
 """
 
 from __future__ import annotations
@@ -12,19 +13,26 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from execd.core.grid import BPS, Nanos
+from execd.core.grid import BPS, SECOND, Instrument, Nanos
 from execd.runtime import practice
 from execd.runtime.clock import Clock
 from execd.runtime.practice import Practice, PracticeError
 from execd.runtime.settings import Mode, OrderFile, RiskFile, Settings
+from execd.runtime.settings_kinds import show_span
 from execd.runtime.settings_secrets import Secrets
-from execd.venues import Balance, KeyPermissions, Venue
+from execd.venues import Balance, KeyPermissions, Venue, VenueError, VenueUnanswered
 from execd.venues.credentials import Credentials
 from execd.venues.loopback import PRODUCTION, Endpoint
 
 if TYPE_CHECKING:
     from execd.venues.ccxt_venue import CcxtVenue
     from execd.venues.paper import PaperVenue
+
+
+SKEW_TOLD = Nanos(250 * 1_000_000)
+"""A clock that is further off than this is told; `limits.clock_skew` of risk.yaml refuses."""
+
+NOT_CHECKED = "what the exchange key may do was not checked: a test network cannot be asked"
 
 
 class InterlockError(Exception):
@@ -58,13 +66,15 @@ class Job:
 class Opened:
     """An exchange that was connected to.
 
-    `paper` is the imagined account where orders are imagined; `own`: we started `practice` and must end it.
+    `paper` is the imagined account where orders are imagined; `own`: we started `practice` and must end it; `key` is
+    who can say what the key may do, where that must be known.
     """
 
     venue: Venue
     paper: PaperVenue | None = None
     practice: Practice | None = None
     own: bool = False
+    key: CcxtVenue | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     warnings: list[str] = field(default_factory=list)
 
@@ -109,14 +119,58 @@ async def open_exchange(job: Job, clock: Callable[[], Nanos], resume: Practice |
         return await _open_practice(job, clock, resume)
     if job.mode is Mode.PAPER:
         return _open_paper(job, clock)
-    return await _open_real(job, clock)
+    return _open_real(job, clock)
 
 
-async def follow_clock(venue: Venue, clock: Clock) -> None:
-    """Shift our clock to the venue's time.  Raises VenueError."""
-    clock.shift(await venue.clock_offset())
+async def settle(job: Job, opened: Opened, clock: Clock) -> Instrument:
+    """Load the market, follow the exchange's clock, check the key: all that comes before the account is asked for.
+
+    Warnings are added to those of `opened`.  Raises InterlockError, VenueError.
+    """
+    venue = opened.venue
+    instrument = await venue.open(job.order.symbol)
+    # Before the first signed request: its timestamp must be one that the exchange takes.
+    opened.warnings += await follow_clock(job, venue, clock)
+    if opened.key is not None:
+        demand_trade_only(await _permissions(opened.key))
+    return instrument
+
+
+async def follow_clock(job: Job, venue: Venue, clock: Clock) -> list[str]:
+    """Shift our clock to the venue's time; what to warn of.
+
+    Raises:
+        InterlockError: where real orders are sent, and the clocks are too far apart.
+        VenueError: the venue's time is not to be had.
+    """
+    offset = await venue.clock_offset()
+    warnings = _skew(job, offset)
+    clock.shift(offset)
     # Measured anew: what is left is what the venue's requests must add to a clock that was just shifted.
     await venue.clock_offset()
+    return warnings
+
+
+def _skew(job: Job, offset: Nanos) -> list[str]:
+    if abs(offset) <= SKEW_TOLD:
+        return []
+    side = "behind" if offset > 0 else "ahead of"
+    told = f"this machine's clock is {abs(offset) / SECOND:.3f} s {side} the exchange's"
+    limit = job.risk.limits.clock_skew
+    if abs(offset) > limit and job.mode in (Mode.LIVE, Mode.TESTNET):
+        raise InterlockError(
+            f"{told}; allowed: {show_span(limit)} (risk.yaml: limits.clock_skew): repair its time synchronization"
+        )
+    return [f"{told}; execd goes by the exchange's"]
+
+
+async def _permissions(venue: CcxtVenue) -> KeyPermissions:
+    try:
+        return await venue.key_permissions()
+    except VenueUnanswered:
+        raise  # The exchange may answer later: worth another start.
+    except VenueError as error:
+        raise InterlockError(f"real money needs to know what the exchange key may do: {error}") from None
 
 
 async def _open_practice(job: Job, clock: Callable[[], Nanos], resume: Practice | None) -> Opened:
@@ -126,7 +180,7 @@ async def _open_practice(job: Job, clock: Callable[[], Nanos], resume: Practice 
     else:
         found = resume or await practice.start(job.settings.state_dir / "practice", _arguments(job))
     venue = _ccxt(job, clock, Credentials(found.api_key, found.secret), _endpoint(found), "binance")
-    return Opened(venue, None, found, own, (found.api_key, found.secret))
+    return Opened(venue, practice=found, own=own, secrets=(found.api_key, found.secret))
 
 
 def _arguments(job: Job) -> list[str]:
@@ -157,36 +211,51 @@ def _open_paper(job: Job, clock: Callable[[], Nanos]) -> Opened:
     return Opened(venue, venue, found)
 
 
-async def _open_real(job: Job, clock: Callable[[], Nanos]) -> Opened:
+def _open_real(job: Job, clock: Callable[[], Nanos]) -> Opened:
     secrets = Secrets.load(job.settings.keys_dir)
     if secrets is None:
         raise InterlockError(
-            f"mode {job.mode.value} needs an exchange key: put api_key and api_secret (mode 0600) into "
-            f"{job.settings.keys_dir} (execd.yaml: keys_dir), or set EXECD_API_KEY and EXECD_API_SECRET"
+            f"mode {job.mode.value} needs an exchange key: put api_key, api_secret and api_mode (mode 0600) into "
+            f"{job.settings.keys_dir} (execd.yaml: keys_dir), or set EXECD_API_KEY, EXECD_API_SECRET and EXECD_API_MODE"
         )
+    _demand_same_environment(job, secrets)
     try:
         credentials = Credentials(secrets.api_key.get_secret_value(), secrets.api_secret.get_secret_value())
     except ValueError as error:
         raise InterlockError(f"{secrets.source}: {error}") from None
     venue = _ccxt(job, clock, credentials, PRODUCTION, job.settings.exchange)
+    opened = Opened(venue, secrets=secrets.values(), warnings=list(secrets.warnings))
     if job.mode is Mode.LIVE:
-        try:
-            await venue.open(job.order.symbol)
-            demand_trade_only(await venue.key_permissions())
-        except BaseException:
-            await venue.close()
-            raise
-    return Opened(venue, secrets=secrets.values(), warnings=list(secrets.warnings))
+        opened.key = venue
+    else:
+        opened.warnings.append(NOT_CHECKED)
+    return opened
+
+
+def _demand_same_environment(job: Job, secrets: Secrets) -> None:
+    """Refuse a key that is for the other environment, or for real money without being said to be."""
+    mode = job.mode.value
+    if secrets.mode not in (None, mode):
+        raise InterlockError(
+            f"the exchange key is for {secrets.mode} ({secrets.mode_at}), but mode is {mode} (execd.yaml)"
+        )
+    if secrets.mode is None and job.mode is Mode.LIVE:
+        raise InterlockError(
+            f"nothing says that the exchange key is for real money: put the word live into {secrets.mode_at}"
+        )
 
 
 def demand_trade_only(key: KeyPermissions) -> None:
     """Refuse a key that could do more than trade, or that works from anywhere.  Raises InterlockError."""
-    if key.may_withdraw:
-        raise InterlockError("the exchange key may withdraw or transfer funds: make one that may only trade")
+    problems = []
+    if key.excess:
+        problems.append(f"it may move funds: switch off {', '.join(key.excess)}")
     if not key.ip_listed:
-        raise InterlockError("the exchange key works from any address: bind it to this machine's address")
+        problems.append("it works from any address: restrict it to this machine's (ipRestrict)")
     if not key.may_trade:
-        raise InterlockError("the exchange key may not trade on spot: allow that, and nothing else")
+        problems.append("it may not trade: switch on enableSpotAndMarginTrading")
+    if problems:
+        raise InterlockError(f"the exchange key must not be used for real money: {'; '.join(problems)}")
 
 
 def _endpoint(found: Practice) -> Endpoint:

@@ -8,7 +8,7 @@ each fill counted once; the gauges of a parent from `parent`, which the event lo
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
 import prometheus_client
@@ -19,7 +19,6 @@ from execd.core.events import (
     Channel,
     Event,
     KillReset,
-    KillTripped,
     MarketObserved,
     MarketView,
     OrderAccepted,
@@ -39,6 +38,7 @@ from execd.core.risk import Refusal
 from execd.core.schedule import sane
 from execd.core.score import score
 from execd.runtime.codec import KINDS
+from execd.runtime.latch import Kind, Scope
 
 ORDER_EVENTS = ("sent", "acked", "filled", "canceled", "expired", "rejected", "unknown", "resolved")
 REJECT_REASONS = (
@@ -48,11 +48,11 @@ REJECT_REASONS = (
 PARENT_STATES = ("waiting", "active", "paused", "halted", "ending", "done")
 DATA_CHANNELS = ("trade", "book", "account")
 LOSS_REASONS = ("silence", "closed", "other")
-SCOPES = ("global", "parent")
 
 _REQUEST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _AGE = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _LOOP = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_KILL = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30)
 _DISK = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1)
 _PLACE = ("venue", "symbol")
 _PARENT = ("parent_id", "venue", "symbol", "side")
@@ -114,8 +114,8 @@ class Metrics:
         for command in commands:
             self._count(now, command)
 
-    def parent(self, execution: Execution, now: Nanos, *, tripped: bool) -> None:
-        """Set the gauges of a parent, and whether the kill switch is set.  Call on the event loop."""
+    def parent(self, execution: Execution, now: Nanos, *, latched: Collection[Scope]) -> None:
+        """Set the gauges of a parent, and which scopes of the kill switch are set.  Call on the event loop."""
         parent, sums = execution.parent, score(execution)
         self._grid = parent.instrument
         due = execution.schedule.target(now) / parent.quantity
@@ -133,8 +133,17 @@ class Metrics:
         self._open.labels(self._venue, self._symbol).set(len(alive))
         doubted = sum(order.state is OrderState.IN_DOUBT for order in alive)
         self._unknown.labels(self._venue, self._symbol).set(doubted)
-        self._kill.labels("global").set(tripped)
-        self._kill.labels("parent").set(execution.killed)
+        for scope in Scope:
+            self._kill.labels(scope.value).set(scope in latched)
+
+    def tripped(self, scope: Scope, kind: Kind) -> None:
+        """A latch of the kill switch got a new cause."""
+        self._kill.labels(scope.value).set(1)
+        self._trips.labels(scope.value, kind.value).inc()
+
+    def all_ended(self, seconds: float) -> None:
+        """So long after the desk heard of a trip no order of ours was alive any more."""
+        self._kill_cancel.observe(seconds)
 
     def appended(self, kind: str, seconds: float) -> None:
         """A row of the journal became durable.  May be called from any thread."""
@@ -162,11 +171,19 @@ class Metrics:
         # The metric is ours minus the venue's, as the alert on it reads.
         self._clock.labels(self._venue).set(-offset / 1e9)
 
+    def dead_man(self, expiry: Nanos | None) -> None:
+        """The exchange's own timer fires then unless it is held again; None: it is not armed."""
+        self._dead_man.labels(self._venue).set(0 if expiry is None else expiry / 1e9)
+
     def reconciled(self, *, answered: bool, differences: int) -> None:
         """Our account was held against the venue's: whether the venue answered, and in how much we differ."""
         self._differences.labels(self._venue, "fill").inc(differences)
         if answered and not differences:
             self._reconciled.labels(self._venue).set_to_current_time()
+
+    def drifted(self, quantity: Decimal) -> None:
+        """The base balance has changed by so much more than our fills explain, in this life of the process."""
+        self._balance_drift.labels(self._venue, self._symbol).set(float(quantity))
 
     # ------------------------------------------------------------------------------------------------------ counting
 
@@ -183,11 +200,9 @@ class Metrics:
                 self._reconnects.labels(self._venue, channel.value, _loss(why)).inc()
             case StreamRestored(channel=channel):
                 self._connected.labels(self._venue, channel.value).set(1)
-            case KillTripped():
-                self._kill.labels("global").set(1)
-                self._trips.labels("global").inc()
             case KillReset():
-                self._kill.labels("global").set(0)
+                for scope in Scope:
+                    self._kill.labels(scope.value).set(0)
             case _:
                 pass
 
@@ -268,7 +283,10 @@ class Metrics:
         self._build = Info("execd_build", "The running build and its model.", registry=self.registry)
         self._started = gauge("start_time_seconds", "When the process began, Unix time.")
         self._kill = gauge("kill_switch_active", "1 while the kill switch is latched.", ["scope"])
-        self._trips = counter("kill_switch_trips", "Trips of the kill switch.", ["scope"])
+        self._trips = counter("kill_switch_trips", "Causes that tripped the kill switch.", ["scope", "cause"])
+        self._kill_cancel = histogram(
+            "kill_switch_cancel_seconds", "From hearing of a trip to no order of ours alive.", (), _KILL
+        )
         self._parents = gauge("parent_orders", "Parent orders by state.", ["state"])
         self._of_parent = (
             gauge("parent_scheduled_ratio", "Share of the parent that is due by its schedule.", _PARENT),
@@ -299,6 +317,9 @@ class Metrics:
         self._append = histogram("journal_append_seconds", "From append to durability.", ["kind"], _DISK)
         self._journal_errors = counter("journal_errors", "Writes to the journal that failed.", ["op"])
         self._clock = gauge("clock_offset_seconds", "Our clock minus the venue's.", ["venue"])
+        self._dead_man = gauge(
+            "deadman_expiry_timestamp_seconds", "When the venue cancels unless we renew; 0: it will not.", ["venue"]
+        )
         self._inference = histogram("model_inference_seconds", "Time for a proposal.", ["model"], _REQUEST)
         self._fallback = gauge("model_fallback_active", "1 while the curve decides for the model.", ["model"])
         self._drift = gauge("model_input_drift_ratio", "Share of the last inputs out of the training range.", ["model"])
@@ -306,14 +327,16 @@ class Metrics:
         self._reconciled = gauge(
             "reconcile_last_success_timestamp_seconds", "When our account last agreed with the venue's.", ["venue"]
         )
+        self._balance_drift = gauge("position_drift_base", "Base balance that our fills do not explain.", _PLACE)
         self._differences = counter("reconcile_discrepancies", "What did not agree with the venue.", ["venue", "kind"])
 
     def _begin(self, started: Nanos) -> None:
         """Make every labelled series, so that none is absent until its first event."""
         venue, symbol = self._venue, self._symbol
-        for scope in SCOPES:
-            self._kill.labels(scope).set(0)
-            self._trips.labels(scope)
+        for scope in Scope:
+            self._kill.labels(scope.value).set(0)
+            for cause in Kind:
+                self._trips.labels(scope.value, cause.value)
         for state in PARENT_STATES:
             self._parents.labels(state).set(0)
         for event in ORDER_EVENTS:
@@ -326,7 +349,7 @@ class Metrics:
             self._ack.labels(venue, operation)
         for liquidity in Liquidity:
             self._fills_total.labels(venue, symbol, liquidity.value)
-        for metric in (self._filled_quote, self._fees, self._gaps, self._open, self._unknown):
+        for metric in (self._filled_quote, self._fees, self._gaps, self._open, self._unknown, self._balance_drift):
             metric.labels(venue, symbol)
         self._data_lag.labels(venue, "trade")
         for name in DATA_CHANNELS:
@@ -341,6 +364,7 @@ class Metrics:
         self._differences.labels(venue, "fill")
         self._journal_errors.labels("append")
         self._clock.labels(venue)
+        self._dead_man.labels(venue)
         self._reconciled.labels(venue)
         self._inference.labels(self._model)
         for of_model in (self._fallback, self._drift, self._psi):

@@ -15,6 +15,9 @@ from execd.core.grid import MINUTE, Nanos
 from execd.core.orders import Fill
 from execd.venues import Venue, VenueError
 
+OVERLAP = Nanos(10 * MINUTE)
+"""How far back before the last fill the running reconciliation reads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -73,6 +76,12 @@ async def compare(venue: Venue, execution: Execution, since: Nanos | None = None
         open=[order.client_id for order in orders if is_ours(order.client_id, parent.id)],
         foreign=[order.client_id for order in orders if not is_ours(order.client_id, parent.id)],
     )
+
+
+def since_overlap(execution: Execution) -> Nanos:
+    """From when on fills are read that the journal may not have yet: all, where it has none."""
+    fills, earliest = execution.blotter.fills, execution.parent.start - MINUTE
+    return Nanos(max(earliest, fills[-1].at - OVERLAP) if fills else earliest)
 
 
 def is_ours(client_id: str, parent: str) -> bool:

@@ -32,7 +32,10 @@ class ModelUse:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The end of a parent, or its present state."""
+    """The end of a parent, or its present state.
+
+    `balance_drift` is base currency on the account that our fills do not explain; None where that is not known.
+    """
 
     execution: Execution
     score: Score
@@ -42,6 +45,7 @@ class Report:
     journal: str
     tape: dict[str, Any] | None = None
     shadow: ModelUse | None = None
+    balance_drift: Decimal | None = None
 
     @property
     def state(self) -> str:
@@ -70,11 +74,12 @@ def report(
     journal: str,
     tape: dict[str, Any] | None = None,
     shadow: ModelUse | None = None,
+    balance_drift: Decimal | None = None,
 ) -> Report:
     """Add up an execution.  Without a `shadow`, the one that the journal tells of is reported, if any."""
     if shadow is None and execution.shadow:
         shadow = ModelUse(next(iter(execution.shadow.values())).model, "", None)
-    return Report(execution, score(execution), verdict, model, mode, journal, tape, shadow)
+    return Report(execution, score(execution), verdict, model, mode, journal, tape, shadow, balance_drift)
 
 
 def price(ticks: Fraction | None, execution: Execution) -> float | None:
@@ -123,6 +128,8 @@ def as_dict(result: Report) -> dict[str, Any]:
         "fills": len(execution.blotter.fills),
         "maker_share": sums.maker / sums.own.volume if sums.own.volume else None,
         "orders": len(execution.blotter.orders),
+        "refused": dict(sorted(execution.refused.items())),
+        "clipped": dict(sorted(execution.clipped.items())),
         "fees": {currency: _number(amount) for currency, amount in sorted(sums.fees.items())},
         "model": {
             "name": result.model.asked,
@@ -139,6 +146,7 @@ def as_dict(result: Report) -> dict[str, Any]:
         "reconciled": result.verdict.agrees,
         "reconciliation": result.verdict.words(),
         "foreign_orders": len(result.verdict.foreign),
+        "balance_drift": None if result.balance_drift is None else _number(result.balance_drift),
         "tape": result.tape,
         "journal": result.journal,
     }

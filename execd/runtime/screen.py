@@ -27,7 +27,7 @@ class TerminalScreen:
 
     def say(self, words: str) -> None:
         """Print one sentence above the panel."""
-        self._console.print(words)
+        self._console.print(words, markup=False)
 
 
 class PlainScreen:
@@ -45,7 +45,7 @@ class PlainScreen:
 
     def say(self, words: str) -> None:
         """Print one sentence."""
-        self._console.print(words, soft_wrap=True, highlight=False)
+        self._console.print(words, soft_wrap=True, highlight=False, markup=False)
 
 
 @contextmanager

@@ -18,6 +18,9 @@ from execd.core.desk import Desk
 from execd.core.events import Event, MarketObserved, MarketView, Print, QuoteChanged, TradePrinted, Woken
 from execd.core.grid import Nanos
 
+PULSE_S = 0.5
+"""The loop comes round at least so often, also where nothing happens."""
+
 INBOX_MAX = 10_000
 """Most facts that may wait.  More mean that we cannot keep up, and then we must not trade."""
 
@@ -49,8 +52,11 @@ class Sequencer:
         self._clock = clock
         self.obey: Callable[[Command, int], None] = _nobody
         """Begins to do what a command in a row asks; given after the hands exist, which post here."""
+        self.pulse: Callable[[], None] = _nothing
+        """Called each time `run` comes round: whoever must know that this loop, and no other, goes on."""
         self._witness = witness
         self._inbox: deque[Event] = deque()
+        self._told: dict[int, asyncio.Future[int]] = {}  # by the identity of a fact that waits, or is being handled
         self._bell = asyncio.Event()
         self._seen: dict[str, MarketView] = {}
         self._waiting_since: Nanos | None = None
@@ -73,11 +79,23 @@ class Sequencer:
         self._inbox.append(event)
         self._bell.set()
 
+    async def tell(self, event: Event) -> int:
+        """Take a fact in and wait until it was handled; the number of its row in the journal.
+
+        Who gives up waiting does not take the fact back.  Raises InboxFullError.
+        """
+        told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.post(event)
+        self._told[id(event)] = told
+        return await told
+
     async def run(self) -> None:
         """Handle facts and deadlines until canceled.  Raises whatever the journal raises."""
         while True:
-            await self._wait()
-            self.turn(self._inbox.popleft() if self._inbox else Woken())
+            due = await self._wait()
+            self.pulse()
+            if due:
+                self.turn(self._inbox.popleft() if self._inbox else Woken())
 
     def drain(self) -> None:
         """Handle all the facts that are waiting."""
@@ -94,6 +112,9 @@ class Sequencer:
         self._witness(now, event, commands)
         for command in commands:
             self.obey(command, seq)
+        told = self._told.pop(id(event), None)
+        if told is not None and not told.done():
+            told.set_result(seq)
 
     def _decide(self, now: Nanos, event: Event) -> list[Command]:
         try:
@@ -115,26 +136,28 @@ class Sequencer:
             self._journal.append(now, seen, commands)
             self._witness(now, seen, commands)
 
-    async def _wait(self) -> None:
-        """Return when a fact is there or the desk's deadline has come."""
+    async def _wait(self) -> bool:
+        """Return when a fact is there or the desk's deadline has come; False where the time for a pulse came first."""
         if self._inbox:
             # Let the streams and the timers have their turn between two facts.
             await asyncio.sleep(0)
-            return
+            return True
         self._bell.clear()
         deadline = self.desk.deadline()
-        if deadline is None:
-            await self._bell.wait()
-            return
-        delay = (deadline - self._clock()) / 1e9
+        delay = PULSE_S if deadline is None else (deadline - self._clock()) / 1e9
         if delay <= 0:
             await asyncio.sleep(0)
-            return
+            return True
         try:
-            async with asyncio.timeout(delay):
+            async with asyncio.timeout(min(delay, PULSE_S)):
                 await self._bell.wait()
         except TimeoutError:
-            pass
+            return deadline is not None and delay <= PULSE_S
+        return True
+
+
+def _nothing() -> None:
+    pass
 
 
 def _nobody(command: Command, _seq: int) -> None:

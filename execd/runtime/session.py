@@ -6,26 +6,28 @@ means what it meant is refused before anything is sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from execd.core import doubt
 from execd.core.desk import Desk
 from execd.core.events import Hours, ParentSubmitted, QuoteChanged, Recovered
 from execd.core.execution import Execution
-from execd.core.grid import BPS, HOUR, Instrument, Nanos, Ticks
+from execd.core.grid import HOUR, Instrument, Nanos, Notional
 from execd.core.limits import RiskLimits
 from execd.core.orders import ParentOrder
 from execd.policies.season import hours_wanted
 from execd.policies.state import HISTORY
-from execd.runtime import files
+from execd.runtime import account as accounts
+from execd.runtime import approval, files, siblings
 from execd.runtime.admission import Admission, admit, window
 from execd.runtime.advisor import Advice, engage
+from execd.runtime.arming import fuse_of, recall
 from execd.runtime.clock import Clock
 from execd.runtime.journal import Journal
-from execd.runtime.latch import Latch
+from execd.runtime.latch import Switch
 from execd.runtime.launch import Job, Opened
 from execd.runtime.replay import replay, restore_trackers
+from execd.runtime.settings import ForeignOrders, Mode
 from execd.runtime.shadow import engage_shadow
 from execd.venues import Venue
 from execd.venues.fuse import Fuse
@@ -49,7 +51,7 @@ class Session:
     desk: Desk
     advice: Advice
     shadow: Advice | None
-    latch: Latch
+    latch: Switch
     first: ParentSubmitted | Recovered
     reference2: int
 
@@ -69,17 +71,37 @@ async def admitted(job: Job, venue: Venue, instrument: Instrument, clock: Clock)
     """Judge an order by the market as it is now: what `execd run` does before it begins, and `execd check` alone.
 
     Raises:
-        AdmissionRefused, VenueError: one clear sentence.
+        AdmissionRefused, UnsafeError, VenueError: one clear sentence.
     """
     # Loading a model takes seconds: they must not be the first of an order that begins now.
     early = window(job.order, clock())
     advice, shadow = _engage(job, Nanos(early.end - early.start), early.slices)
+    standing = await accounts.look(venue, job.order.symbol)
     # A whole millisecond: real venues stamp their prints with no more, and a window's edge must not fall between.
     now = Nanos(-(-clock() // MILLISECOND) * MILLISECOND)
     curve = files.curve(window(job.order, now))
     quote = await venue.quote(job.order.symbol)
     admission = admit(job.order, instrument, quote.bid, quote.ask, job.risk, now=now, curve=curve)
-    return Admitted(admission, advice, shadow, quote, now)
+    if job.mode is not Mode.PAPER or job.settings.paper.balances:
+        accounts.demand_funds(job.order, admission, _mid2(quote), standing)
+    warnings = (*admission.warnings, *_told(job, standing.strangers))
+    return Admitted(replace(admission, warnings=warnings), advice, shadow, quote, now)
+
+
+def _told(job: Job, found: Sequence[str]) -> list[str]:
+    """What an operator must know of open orders that are not the parent's, by their client ids.
+
+    Raises:
+        UnsafeError: there are some, and the settings say that then nothing starts.
+    """
+    if not found:
+        return []
+    told = f"{job.order.symbol} has open orders that are not of this order: {len(found)}, the first is {found[0]}"
+    if job.settings.account.foreign_orders is ForeignOrders.REFUSE:
+        raise UnsafeError(
+            f"{told}; nothing was sent: cancel them, or set account.foreign_orders to report (execd.yaml)"
+        )
+    return [f"{told}; they are left alone (execd.yaml: account.foreign_orders)"]
 
 
 async def begin(
@@ -94,7 +116,7 @@ async def begin(
     """Admit a new parent and make its journal.
 
     Raises:
-        AdmissionRefused, JournalError, VenueError: one clear sentence; nothing was sent.
+        AdmissionRefused, OppositeError, UnsafeError, JournalError, VenueError: one clear sentence; nothing was sent.
     """
     venue = opened.venue
     found = await admitted(job, venue, instrument, clock)
@@ -102,6 +124,9 @@ async def begin(
     for warning in admission.warnings:
         say(warning)
     parent = admission.parent
+    others = siblings.of_account(job.settings.state_dir, account, but=place.journal, now=now)
+    siblings.demand_one_way(others, job.order.symbol, parent.side)
+    _demand_approval(job, parent, admission.limits, _mid2(found.quote), now, say)
     interval = Nanos((parent.end - parent.start) // parent.slices)
     history = await venue.bars(job.order.symbol, interval, HISTORY, parent.start)
     hours = await venue.bars(job.order.symbol, HOUR, hours_wanted(interval), parent.start)
@@ -115,12 +140,23 @@ async def begin(
         history=tuple(history),
         proposal_within=job.settings.timing.proposal_deadline,
         hours=Hours.of(hours),
+        day_spent=siblings.day_spent(others, job.order.symbol, _mid2(found.quote)),
     )
     header = files.header(job, parent.id, account, now, found.advice.sha256)
     journal = Journal.open(place.journal, header=header, create=True)
     journal.start(now, Nanos(0), header)
-    latch = Latch.of_all(job.settings.state_dir)
+    latch = Switch(job.settings.state_dir, parent.instrument.venue, parent.id)
     return Session(journal, Desk(), found.advice, found.shadow, latch, submitted, _mid2(found.quote))
+
+
+def _demand_approval(
+    job: Job, parent: ParentOrder, limits: RiskLimits, mid2: int, now: Nanos, say: Callable[[str], None]
+) -> None:
+    """A large order needs a second user.  Raises ApprovalError."""
+    worth = Notional(parent.quantity * accounts.worst_price(parent, limits, mid2))
+    most = job.risk.instruments[job.order.symbol].approval_notional
+    if warning := approval.demand(job.settings.state_dir, job.order, job.mode, parent.instrument, worth, most, now):
+        say(warning)
 
 
 async def resume(
@@ -129,7 +165,7 @@ async def resume(
     """Bring a parent back from its journal, and prove that the journal still means the same.
 
     Raises:
-        UnsafeError: it does not.
+        UnsafeError: it does not, or orders of somebody else forbid the start.
         JournalError, VenueError: one clear sentence.
     """
     stored = Journal.peek(place.journal)
@@ -149,6 +185,8 @@ async def resume(
             raise UnsafeError(f"{place.journal}: holds no parent; nothing was sent. Start over with --fresh")
         execution = next(iter(result.desk.executions.values()))
         parent, arrival2 = execution.parent, execution.arrival2
+        for warning in _told(job, await accounts.strangers(opened.venue, job.order.symbol, parent.id)):
+            say(warning)
         reference2 = _mid2(await opened.venue.quote(job.order.symbol)) if arrival2 is None else arrival2
         advice, shadow = _engage(job, Nanos(parent.end - parent.start), parent.slices)
         journal.start(clock(), Nanos(0), files.header(job, stored.parent, account, clock(), advice.sha256))
@@ -158,7 +196,8 @@ async def resume(
     if opened.paper is not None:
         opened.paper.remember(job.order.symbol, execution.blotter.fills)
     say(f"resuming {parent.id} from {place.journal.name} ({result.rows} rows)")
-    return Session(journal, result.desk, advice, shadow, Latch.of_all(job.settings.state_dir), Recovered(), reference2)
+    latch = Switch(job.settings.state_dir, parent.instrument.venue, parent.id)
+    return Session(journal, result.desk, advice, shadow, latch, Recovered(), reference2)
 
 
 def _engage(job: Job, duration: Nanos, slices: int) -> tuple[Advice, Advice | None]:
@@ -171,68 +210,19 @@ def _engage(job: Job, duration: Nanos, slices: int) -> tuple[Advice, Advice | No
 
 
 def arm(session: Session, venue: Venue) -> Fuse:
-    """Give the venue its fuse, with what earlier lives have sent."""
+    """Give the venue its fuse, with what earlier lives have sent, by the journal's own rows."""
     execution: Execution = next(iter(session.desk.executions.values()))
-    fuse = fuse_after(
-        execution,
+    parent, limits = execution.parent, execution.limits
+    fuse = fuse_of(
+        parent,
+        limits,
         session.reference2,
         killed=lambda: session.latch.tripped,
         processing=venue.caps.request_validity,
     )
+    recall(fuse, limits, session.journal.rows())
     venue.arm(fuse)
     return fuse
-
-
-def fuse_after(execution: Execution, reference2: int, *, killed: Callable[[], bool], processing: Nanos) -> Fuse:
-    """The fuse of a parent that has a past: what it sent and what became of that is counted."""
-    fuse = fuse_of(execution.parent, execution.limits, reference2, killed=killed, processing=processing)
-    for order in execution.blotter.orders.values():
-        fuse.adopt(
-            order.client_id,
-            order.quantity,
-            order.filled,
-            valid_until=Nanos(order.sent_at + doubt.SEND_WITHIN),
-            closed=not order.alive,
-            missing=order.missing,
-        )
-    arrive(fuse, execution)
-    return fuse
-
-
-def fuse_of(
-    parent: ParentOrder, limits: RiskLimits, reference2: int, *, killed: Callable[[], bool], processing: Nanos
-) -> Fuse:
-    """The last check at the wire for a parent; its orders pass around a reference price (in half ticks)."""
-    lowest, highest = band(limits, reference2)
-    return Fuse(
-        parent.id,
-        parent.side,
-        parent.quantity,
-        lowest=lowest,
-        highest=highest,
-        per_second=limits.messages_per_second + limits.message_burst,
-        per_minute=60 * limits.messages_per_second + limits.message_burst,
-        killed=killed,
-        processing=processing,
-    )
-
-
-def arrive(fuse: Fuse, execution: Execution) -> None:
-    """Tell a fuse the arrival price as soon as there is one: the price that the period's collar lies around."""
-    if execution.arrival2 is not None:
-        fuse.arrive(*band(execution.limits, execution.arrival2))
-
-
-def band(limits: RiskLimits, reference2: int) -> tuple[Ticks, Ticks]:
-    """The lowest and the highest price in ticks that the gate could ever let pass, around an arrival in half ticks.
-
-    The market may be as far from its arrival as the period's collar allows, and an order as far from the market as its
-    own collar or its resting distance allows: the two multiply.
-    """
-    away, whole = max(limits.collar_bps, limits.rest_bps), 2 * BPS * BPS
-    lowest = reference2 * max(0, BPS - limits.period_collar_bps) * max(0, BPS - away) // whole
-    highest = -(-reference2 * (BPS + limits.period_collar_bps) * (BPS + away) // whole)
-    return Ticks(max(1, lowest)), Ticks(highest)
 
 
 def _mid2(quote: QuoteChanged) -> int:

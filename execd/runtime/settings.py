@@ -53,6 +53,13 @@ class LogFormat(Enum):
     JSON = "json"
 
 
+class ForeignOrders(Enum):
+    """What becomes of a start while orders of somebody else are open on the account."""
+
+    REPORT = "report"
+    REFUSE = "refuse"
+
+
 class LogLevel(Enum):
     """The least that is logged."""
 
@@ -68,7 +75,10 @@ class LogLevel(Enum):
 class MetricsSettings(Group):
     """Where /metrics is served."""
 
-    host: Host = Field(default="127.0.0.1", description="The address that /metrics is served on.")
+    host: Host = Field(
+        default="127.0.0.1",
+        description="The address that /metrics is served on; whoever reaches it can trip the kill switch.",
+    )
     port: Annotated[int, Whole(0, 65535)] = Field(default=9464, description="The port of /metrics; 0 takes a free one.")
 
 
@@ -106,6 +116,20 @@ class TimingSettings(Group):
     )
 
 
+class HealthSettings(Group):
+    """When this process no longer trusts itself to trade: no new order leaves, cancels go on."""
+
+    disk_free: Annotated[int, Whole(0, 1_000_000)] = Field(
+        default=256, description="The least that must be free on the disk of the journals, in MiB."
+    )
+    journal_lag: Annotated[Nanos, Span("10ms", "10s")] = Field(
+        default=SECOND, description="How long the journal's disk may need for a row."
+    )
+    loop_lag: Annotated[Nanos, Span("10ms", "10s")] = Field(
+        default=SECOND, description="How late the event loop may be, by the worst hundredth of the last 10 s."
+    )
+
+
 class VenueSettings(Group):
     """How we speak to a real exchange."""
 
@@ -115,6 +139,32 @@ class VenueSettings(Group):
     )
     silence: Annotated[Nanos, Span("1s", "5m")] = Field(
         default=Nanos(10 * SECOND), description="A stream that says nothing for so long is taken as broken."
+    )
+
+
+class AccountSettings(Group):
+    """The account at the exchange."""
+
+    foreign_orders: Annotated[ForeignOrders, Choice(ForeignOrders)] = Field(
+        default=ForeignOrders.REPORT,
+        description="Where orders that are not of this parent order are open in its market when execd starts: say so "
+        "and leave them alone (report), or do not start (refuse).",
+    )
+
+
+class WatchdogSettings(Group):
+    """The watchdog, a process of its own: execd watchdog."""
+
+    trip_after: Annotated[Nanos, Span("2s", "5m")] = Field(
+        default=Nanos(15 * SECOND),
+        description="A daemon whose heartbeat has stopped for so long is taken for dead: the kill switch is tripped.",
+    )
+    keys_dir: Annotated[Path, Location()] = Field(
+        default=Path("keys/watchdog"),
+        description="The folder that holds the files api_key and api_secret of the watchdog's own key.",
+    )
+    port: Annotated[int, Whole(0, 65535)] = Field(
+        default=9465, description="The port of the watchdog's own /metrics, on metrics.host; 0 takes a free one."
     )
 
 
@@ -182,7 +232,14 @@ class Settings(File):
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="Where /metrics is served.")
     log: LogSettings = Field(default=LogSettings(), description="The log, on standard error.")
     timing: TimingSettings = Field(default=TimingSettings(), description="How often, and how long.")
+    health: HealthSettings = Field(
+        default=HealthSettings(), description="When this process no longer trusts itself to trade."
+    )
     venue: VenueSettings = Field(default=VenueSettings(), description="How we speak to a real exchange.")
+    account: AccountSettings = Field(default=AccountSettings(), description="The account at the exchange.")
+    watchdog: WatchdogSettings = Field(
+        default=WatchdogSettings(), description="The watchdog, a process of its own: execd watchdog."
+    )
     practice: PracticeSettings = Field(default=PracticeSettings(), description="The embedded practice exchange.")
     paper: PaperSettings = Field(default=PaperSettings(), description="Mode paper: real streams, imagined fills.")
 
@@ -202,6 +259,12 @@ class InstrumentLimits(Group):
     )
     parent_notional: Annotated[Decimal, Number(most="10000000", ceiling=True, example="1000000")] = Field(
         description="The most value of one parent order."
+    )
+    day_notional: Annotated[Decimal, Number(most="50000000", ceiling=True, example="2000000")] = Field(
+        description="The most value of all parent orders of a UTC day, those still worked on at their full size."
+    )
+    approval_notional: Annotated[Decimal, Number(most="10000000", ceiling=True, example="100000")] = Field(
+        description="A live order worth more than this needs the approval of a second user (execd approve)."
     )
 
 
@@ -247,8 +310,34 @@ class LimitSettings(Group):
     rejects_in_a_row: Annotated[int, Whole(1, 10, ceiling=True)] = Field(
         default=5, description="So many refusals of the exchange in a row stop the order."
     )
+    rejects_per_minute: Annotated[int, Whole(1, 50, ceiling=True)] = Field(
+        default=10, description="So many refusals of the exchange within a minute stop the order."
+    )
+    same_orders: Annotated[int, Whole(1, 50, ceiling=True)] = Field(
+        default=20, description="So many orders of one price and quantity within a minute stop the order."
+    )
+    messages_per_fill: Annotated[int, Whole(5, 500, ceiling=True)] = Field(
+        default=100, description="Orders and cancels that may be sent for each fill, over ten minutes."
+    )
     children_per_slice: Annotated[int, Whole(1, 50, ceiling=True)] = Field(
         default=20, description="Child orders that one slice may send."
+    )
+    spread_bps: Annotated[int, Whole(1, 500, ceiling=True)] = Field(
+        default=100, description="The widest spread in which a new order is sent, in bps."
+    )
+    swing_bps: Annotated[int, Whole(10, 1000, ceiling=True)] = Field(
+        default=200,
+        description="Trades further apart than this within 10 s pause the order for 30 s, the third time in an hour "
+        "until an operator resumes it, in bps.",
+    )
+    slippage_bps: Annotated[int, Whole(1, 200, ceiling=True)] = Field(
+        default=25,
+        description="When the fills have cost more than this beyond the market's VWAP, of the whole order's value, "
+        "the order stops until an operator resumes it, in bps.",
+    )
+    clock_skew: Annotated[Nanos, Span("50ms", "1s", ceiling=True)] = Field(
+        default=Nanos(750 * MILLISECOND),
+        description="A clock further off the exchange's than this stops every new order.",
     )
     ack_timeout: Annotated[Nanos, Span("500ms", "30s", ceiling=True)] = Field(
         default=Nanos(5 * SECOND), description="An order that the exchange has not answered for so long is in doubt."
@@ -257,6 +346,8 @@ class LimitSettings(Group):
 
 class RiskFile(File):
     """config/risk.yaml: what may be traded, and how much at once.  An order file can tighten it, never loosen it."""
+
+    complete = True
 
     instruments: dict[Symbol, InstrumentLimits] = Field(
         default={}, description=f"The instruments that may be traded, at most {INSTRUMENTS}; any other is refused."

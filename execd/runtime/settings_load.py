@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -60,8 +60,12 @@ class Group(BaseModel):
 
 
 class File(Group):
-    """A whole file.  `path` and `sha256` tell where it came from and what it held, byte for byte."""
+    """A whole file.  `path` and `sha256` tell where it came from and what it held, byte for byte.
 
+    Where `complete`, a key that is left out is refused: nobody shall trade under a limit that no file names.
+    """
+
+    complete: ClassVar[bool] = False
     _path: Path = PrivateAttr(default=Path())
     _sha256: str = PrivateAttr(default="")
 
@@ -100,6 +104,7 @@ def load(path: Path, model: type[Model]) -> Model:
     if not isinstance(tree.value, dict):
         raise SettingsError([f"{path}: {_SHAPES['model_type']} was expected, such as `key: value`"])
     _without_secrets(path, tree)
+    left_out = list(_left_out(path, tree, model)) if model.complete else []
     try:
         made = model.model_validate(tree.value)
     except ValidationError as error:
@@ -107,7 +112,10 @@ def load(path: Path, model: type[Model]) -> Model:
         problems = [_at(path, line, text) for line, text in sorted(told, key=lambda item: item[0] or 0)]
         if (more := error.error_count() - TOLD) > 0:
             problems.append(f"{path}: and {more} problems more")
+        problems += left_out[: TOLD - len(problems)]
         raise SettingsError(list(dict.fromkeys(problems))) from error
+    if left_out:
+        raise SettingsError(left_out[:TOLD])
     made._path, made._sha256 = path, sha256(content).hexdigest()  # noqa: SLF001  # its own loader
     return made
 
@@ -162,6 +170,20 @@ def _without_secrets(path: Path, tree: Tree) -> None:
             problems.append(_at(path, tree.lines[where], f"{_name(where)}: {_NO_SECRETS}"))
     if problems:
         raise SettingsError(problems[:TOLD])
+
+
+def _left_out(path: Path, tree: Tree, model: type[File]) -> Iterator[str]:
+    """Tell what a file leaves out; what lies in a mapping of names is demanded by the model itself."""
+    missing: dict[Where, list[str]] = {}
+    for where, info in fields(model):
+        kind, top = kind_of(info), model.model_fields[str(where[0])]
+        if kind is not None and where not in tree.lines and get_origin(top.annotation) is not dict:
+            shown = f"{where[-1]} ({kind.allowed}, such as {kind.show(info.default)})"
+            missing.setdefault(where[:-1], []).append(shown)
+    for group, keys in missing.items():
+        # Of a whole group the names are enough: what each allows stands in the shipped file.
+        told = keys[0] if len(keys) == 1 else ", ".join(key.partition(" ")[0] for key in keys)
+        yield f"{path}: {_name(group)}: missing; every key must be given, here {told}"
 
 
 def _texts(value: Any, where: Where) -> Iterator[tuple[Where, str]]:

@@ -17,42 +17,59 @@ from pydantic import SecretStr
 
 from execd.runtime.settings_load import SettingsError
 
-KEY, SECRET = "api_key", "api_secret"  # names of files
-KEY_VARIABLE, SECRET_VARIABLE = "EXECD_API_KEY", "EXECD_API_SECRET"  # names of variables
+KEY, SECRET, MODE = "api_key", "api_secret", "api_mode"  # names of files
+MODES = ("live", "testnet")
+"""What a key can be for."""
+
+DAEMON, WATCHDOG = "EXECD", "EXECD_WATCHDOG"  # whose: what the names of its variables begin with
 _LARGEST = 1 << 16
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """A key and its secret (an HMAC secret or a private key in PEM), where they came from, and what to warn of."""
+    """A key and its secret (an HMAC secret or a private key in PEM), where they came from, and what to warn of.
+
+    `mode` is what the key is said to be for, one of MODES; None: that is not said.  `mode_at` is where that belongs.
+    """
 
     api_key: SecretStr
     api_secret: SecretStr
     source: str
+    mode: str | None
+    mode_at: str
     warnings: tuple[str, ...] = field(default=())
 
     @classmethod
-    def load(cls, folder: Path | None, environment: Mapping[str, str] = os.environ) -> Secrets | None:
+    def load(
+        cls, folder: Path | None, environment: Mapping[str, str] = os.environ, owner: str = DAEMON
+    ) -> Secrets | None:
         """Return the key from the first place that has one, None where no place has.
 
+        Args:
+            folder: where its files lie.
+            environment: the variables of the process.
+            owner: whose key it is, DAEMON or WATCHDOG: the variables are <owner>_API_KEY and <owner>_API_SECRET.
+
         Raises:
-            SettingsError: a place has half a key, or a file in it is open to others, not ours, or not readable.
+            SettingsError: a place has half a key, a file in it is open to others, not ours, or not readable, or what
+                the key is for is none of MODES.
         """
         given = environment.get("CREDENTIALS_DIRECTORY")
         # systemd shows its own files, which an access list opens to us alone, as readable by the group.
         for place, others in ((Path(given) if given else None, 0o037), (folder, 0o077)):
             if place is not None and (found := _in_folder(place, others)) is not None:
-                return cls(*found, source=str(place))
-        key, secret = environment.get(KEY_VARIABLE, ""), environment.get(SECRET_VARIABLE, "")
+                return cls(*found, str(place), _mode_in(place, others), str(place / MODE))
+        variables = f"{owner}_API_KEY", f"{owner}_API_SECRET"
+        key, secret = (environment.get(variable, "") for variable in variables)
         if not key and not secret:
             return None
         if not (key and secret):
-            missing = SECRET_VARIABLE if key else KEY_VARIABLE
-            raise SettingsError(
-                [f"environment: {missing}: missing; allowed: both {KEY_VARIABLE} and {SECRET_VARIABLE}"]
-            )
+            missing = variables[1] if key else variables[0]
+            raise SettingsError([f"environment: {missing}: missing; allowed: both {' and '.join(variables)}"])
         warning = "the exchange key comes from the environment, which crash dumps and /proc show; better a file"
-        return cls(SecretStr(key), SecretStr(secret), source="environment", warnings=(warning,))
+        at = f"{owner}_API_MODE"
+        mode = _mode(environment.get(at, ""), f"environment: {at}")
+        return cls(SecretStr(key), SecretStr(secret), "environment", mode, at, (warning,))
 
     def values(self) -> tuple[str, ...]:
         """Every text that must never be shown: the two, and each line of a private key."""
@@ -71,6 +88,21 @@ def _in_folder(folder: Path, others: int) -> tuple[SecretStr, SecretStr] | None:
         return None
     key, secret = (_read(path, others) for path in paths)
     return key, secret
+
+
+def _mode_in(folder: Path, others: int) -> str | None:
+    """Read what the key of a folder is for, None where no file says it."""
+    path = folder / MODE
+    if not os.path.lexists(path):
+        return None
+    return _mode(_read(path, others).get_secret_value(), str(path))
+
+
+def _mode(word: str, where: str) -> str | None:
+    if word and word not in MODES:
+        # Not shown: it may be a secret that lies in the wrong place.
+        raise SettingsError([f"{where}: no such word; allowed: {' or '.join(MODES)}"])
+    return word or None
 
 
 def _read(path: Path, others: int) -> SecretStr:

@@ -94,6 +94,13 @@ def show(result: Report, console: Console) -> None:
         )
     if found["foreign_orders"]:
         console.print(f"{found['foreign_orders']} open orders on the account are not execd's; they were left alone.")
+    lot, drift = result.execution.parent.instrument.lot, result.balance_drift
+    if drift is not None and abs(drift) >= lot:
+        console.print(
+            f"The account's {result.execution.parent.instrument.base} changed by {drift.normalize():+f} beyond this "
+            "order's fills: something else has traded or moved it.",
+            style="yellow",
+        )
     style = "green" if found["reconciled"] else "bold red"
     console.print(Text(f"Reconciliation: {found['reconciliation']}", style=style))
 

@@ -10,12 +10,14 @@ The adapter's contract (each clause has a test, run against every adapter):
    is left standing in the tracker; only then is `StreamRestored` said.
 5. Every exception becomes one of three facts: it happened, it did not, we do not know (`OrderLost`).
 6. Nothing is sent that the fuse has not passed.
+7. The dead-man switch is called held, or released, only where the venue's answer says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 from execd.core.commands import CancelOrder, ListFills, QueryOrder, SubmitOrder
@@ -34,6 +36,7 @@ from execd.core.events import (
     TradePrinted,
 )
 from execd.core.grid import Instrument, Nanos
+from execd.venues.deadman import NO_DEAD_MAN, DeadMan
 
 if TYPE_CHECKING:
     from execd.venues.fuse import Fuse
@@ -47,18 +50,23 @@ class VenueUnanswered(VenueError):
     """The venue could not be reached, or its answer made no sense: the same question may be answered later."""
 
 
+class VenueMismatch(VenueError):
+    """The addresses of a connection are not those of the environment that was asked for.  Nothing was sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class VenueCaps:
     """What the exchange offers, as data.
 
     `contiguous_trade_ids`: public trade ids of a symbol rise by one, so that a jump is a gap.  `own_prints`: our fills
     appear on the public tape.  `request_validity`: how long after sending a request the venue may still act on it,
-    its own processing time included.
+    its own processing time included.  `dead_man`: its timer that cancels our orders when we fall silent.
     """
 
     contiguous_trade_ids: bool
     own_prints: bool
     request_validity: Nanos
+    dead_man: DeadMan = NO_DEAD_MAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +89,14 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class KeyPermissions:
-    """What an API key may do.  What the venue does not say counts as the worse."""
+    """What an API key may do.  What the venue does not say counts as the worse.
+
+    `excess` are the rights to move funds that it has, as the venue names them.
+    """
 
     may_trade: bool
-    may_withdraw: bool
     ip_listed: bool
+    excess: tuple[str, ...]
 
 
 Sink = Callable[[Event | Print], None]
@@ -122,6 +133,10 @@ class Venue(Protocol):
         """Funds on the account.  Raises VenueError."""
         ...
 
+    async def taker_fee(self) -> Decimal:
+        """What taking costs on this account, of the notional.  Raises VenueError."""
+        ...
+
     async def open_orders(self, symbol: str) -> Sequence[OpenOrder]:
         """All open orders on the symbol, foreign ones too.  Raises VenueError."""
         ...
@@ -148,6 +163,14 @@ class Venue(Protocol):
 
     async def fills(self, command: ListFills) -> Sequence[OrderFilled | FillsListed]:
         """Our fills since a moment, of every order on the symbol that is ours, ended by FillsListed; empty: failed."""
+        ...
+
+    async def hold_dead_man(self, symbol: str) -> None:
+        """Start the venue's timer anew: `caps.dead_man.window` from now it cancels.  Raises VenueError: not held."""
+        ...
+
+    async def release_dead_man(self, symbol: str) -> None:
+        """Stop the venue's timer.  Raises VenueError: it may still fire."""
         ...
 
     async def stream(self, symbol: str, sink: Sink) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from execd.core.events import Bar, OrderAccepted, OrderClosed, QuoteChanged, TradePrinted
 from execd.core.grid import SECOND, Instrument, Lots, Nanos, Notional, Side, Ticks
 from execd.core.orders import Fill, Liquidity
-from execd.venues import KeyPermissions
+from execd.venues import Balance, KeyPermissions
 from execd.venues.capabilities import OrderReply
 from execd.venues.digits import Grid, exact
 from execd.venues.streams.binance_frames import LATEST_MS, NANOS_PER_MS, fee_of
@@ -100,14 +100,21 @@ def public_trade(reply: object, grid: Grid) -> TradePrinted:
     )
 
 
+def balance(reply: object) -> Balance:
+    """Read one currency of the account.  Raises ValueError."""
+    row = mapping(reply)
+    free, locked = text(row, "free"), text(row, "locked")
+    return Balance(currency=text(row, "asset"), free=free, total=str(exact(free) + exact(locked)))
+
+
 def key_permissions(reply: object) -> KeyPermissions:
-    """The answer of account/apiRestrictions; a field that is absent counts as the worse."""
+    """The answer of account/apiRestrictions; a field that is absent counts as the worse.  Raises ValueError."""
     row = mapping(reply)
     funds = ("enableWithdrawals", "enableInternalTransfer", "permitsUniversalTransfer")
     return KeyPermissions(
         may_trade=row.get("enableSpotAndMarginTrading") is True,
-        may_withdraw=any(row.get(name) is not False for name in funds),
         ip_listed=row.get("ipRestrict") is True,
+        excess=tuple(name for name in funds if row.get(name) is not False),
     )
 
 

@@ -7,19 +7,11 @@ sent to it.  The facts were found with ccxt 4.5.90 by reading its requests.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from execd.core.grid import SECOND, Nanos
-
-
-class DeadMan(Enum):
-    """The venue's own timer that cancels orders when we fall silent."""
-
-    NONE = "none"
-    ACCOUNT = "account"  # One timer for the whole account.
-    SYMBOL = "symbol"  # One timer for each symbol.
-    CONNECTION = "connection"  # Orders die with the WebSocket connection that set it.
+from execd.venues.deadman import NO_DEAD_MAN, DeadMan, Reach, timer
 
 
 class Sandbox(Enum):
@@ -59,7 +51,9 @@ class Capabilities:
     """One exchange.
 
     `create_id`, `query_id` and `cancel_id` name the parameter that carries our client id; None: there is no such way.
-    `processing` is how long the venue may work on a request that it accepted.  `hosts` are its domains.
+    `processing` is how long the venue may work on a request that it accepted.  `hosts` are its domains, `test_hosts`
+    those of its test network.  `self_trade` is what
+    each order asks for, so that it trades with no other of the account's.
     """
 
     exchange: str
@@ -70,11 +64,13 @@ class Capabilities:
     dead_man: DeadMan
     sandbox: Sandbox
     hosts: tuple[str, ...]
+    test_hosts: tuple[str, ...] = ()
     traps: tuple[str, ...] = ()
     reply: OrderReply | None = None
     streams: StreamUrls | None = None
     sandbox_streams: StreamUrls | None = None
     processing: Nanos = Nanos(10 * SECOND)
+    self_trade: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def proven(self) -> bool:
@@ -88,9 +84,10 @@ _BINANCE = Capabilities(
     query_id="origClientOrderId",
     cancel_id="origClientOrderId",
     contiguous_trade_ids=True,
-    dead_man=DeadMan.NONE,
+    dead_man=NO_DEAD_MAN,
     sandbox=Sandbox.TESTNET,
     hosts=("binance.com", "binance.vision"),
+    test_hosts=("testnet.binance.vision", "testnet.binancefuture.com"),
     traps=(
         "a client id is unique among open orders only: a filled one can be used again",
         "fetch_trades gives aggregate ids, another sequence than the stream's trade ids",
@@ -114,6 +111,7 @@ _BINANCE = Capabilities(
     ),
     streams=StreamUrls("wss://stream.binance.com:9443", "wss://ws-api.binance.com:443/ws-api/v3"),
     sandbox_streams=StreamUrls("wss://stream.testnet.binance.vision", "wss://ws-api.testnet.binance.vision/ws-api/v3"),
+    self_trade={"selfTradePreventionMode": "EXPIRE_MAKER"},
 )
 
 _OTHERS = (
@@ -123,7 +121,7 @@ _OTHERS = (
         query_id="origClientOrderId",
         cancel_id="origClientOrderId",
         contiguous_trade_ids=True,
-        dead_man=DeadMan.SYMBOL,
+        dead_man=timer(Reach.SYMBOL, 60, 10),
         sandbox=Sandbox.DEMO,
         hosts=("binance.com", "binancefuture.com"),
         traps=("the countdown is not in ccxt's unified API", "historicalTrades gives at most 500"),
@@ -134,7 +132,9 @@ _OTHERS = (
         query_id="clOrdId",
         cancel_id="clOrdId",
         contiguous_trade_ids=False,
-        dead_man=DeadMan.ACCOUNT,
+        dead_man=timer(
+            Reach.ACCOUNT, 30, 5, least=10, most=120, trap="a tag would narrow it to orders that carry the tag"
+        ),
         sandbox=Sandbox.DEMO,
         hosts=("okx.com",),
         traps=("orders go to the batch endpoint and the reply has no status", "the trades channel merges fills"),
@@ -145,9 +145,13 @@ _OTHERS = (
         query_id="orderLinkId",
         cancel_id="orderLinkId",
         contiguous_trade_ids=False,
-        dead_man=DeadMan.CONNECTION,
+        dead_man=DeadMan(
+            Reach.CONNECTION,
+            trap="DCP counts from the loss of a private WebSocket with the topic dcp; Bybit itself switches it on",
+        ),
         sandbox=Sandbox.TESTNET,
         hosts=("bybit.com", "bytick.com"),
+        test_hosts=("api-testnet.bybit.com",),
         traps=("fetch_order passes clientOrderId on unread: use fetch_open_orders", "the reply has no status"),
     ),
     Capabilities(
@@ -156,7 +160,7 @@ _OTHERS = (
         query_id=None,
         cancel_id=None,
         contiguous_trade_ids=False,
-        dead_man=DeadMan.NONE,
+        dead_man=NO_DEAD_MAN,
         sandbox=Sandbox.NONE,
         hosts=("coinbase.com",),
         traps=("clientOrderId is dropped without a word and a random id is sent: pass client_order_id",),
@@ -167,9 +171,11 @@ _OTHERS = (
         query_id=None,
         cancel_id="cl_ord_id",
         contiguous_trade_ids=False,
-        dead_man=DeadMan.ACCOUNT,
+        dead_man=timer(
+            Reach.ACCOUNT, 60, 15, trap="to be disarmed before announced maintenance: it fires when that ends"
+        ),
         sandbox=Sandbox.NONE,
-        hosts=("kraken.com",),
+        hosts=("kraken.com", "kraken.zendesk.com"),
         traps=(
             "fetch_order sends the client id as userref: list orders by cl_ord_id instead",
             "each subscription repeats the last 50 trades",
@@ -181,7 +187,7 @@ _OTHERS = (
         query_id="clientOid",
         cancel_id="clientOid",
         contiguous_trade_ids=False,
-        dead_man=DeadMan.NONE,
+        dead_man=DeadMan(Reach.NONE, trap="only its unified trading account has one"),
         sandbox=Sandbox.DEMO,
         hosts=("bitget.com",),
     ),
@@ -191,9 +197,10 @@ _OTHERS = (
         query_id="text",
         cancel_id=None,
         contiguous_trade_ids=False,
-        dead_man=DeadMan.NONE,
+        dead_man=timer(Reach.SYMBOL, 60, 15, least=5),
         sandbox=Sandbox.TESTNET,
         hosts=("gateio.ws", "gate.com"),
+        test_hosts=("api-testnet.gateapi.io",),
         traps=("ids are at most 28 characters after 't-'", "a spot cancel by client id goes to /orders/None"),
     ),
     Capabilities(
@@ -202,7 +209,9 @@ _OTHERS = (
         query_id="clientOid",
         cancel_id="clientOid",
         contiguous_trade_ids=False,
-        dead_man=DeadMan.ACCOUNT,
+        dead_man=timer(
+            Reach.SYMBOL, 60, 15, least=5, trap="one setting an account: the last one overwrites; fires up to 10 s late"
+        ),
         sandbox=Sandbox.NONE,
         hosts=("kucoin.com",),
         traps=("one more request goes out before the first order",),
@@ -213,9 +222,13 @@ _OTHERS = (
         query_id=None,
         cancel_id=None,
         contiguous_trade_ids=False,
-        dead_man=DeadMan.CONNECTION,
+        dead_man=DeadMan(
+            Reach.CONNECTION,
+            trap="only orders of that WebSocket, or with scope account of later ones: none that REST has sent",
+        ),
         sandbox=Sandbox.TESTNET,
         hosts=("deribit.com",),
+        test_hosts=("test.deribit.com",),
         traps=("the unified client id is ignored: pass label", "the parsed client id is always empty"),
     ),
     Capabilities(
@@ -224,9 +237,12 @@ _OTHERS = (
         query_id="cloid",
         cancel_id="cloid",
         contiguous_trade_ids=False,
-        dead_man=DeadMan.ACCOUNT,
+        dead_man=timer(
+            Reach.ACCOUNT, 60, 15, least=5, trap="fires at most 10 times a day, and only for accounts of much volume"
+        ),
         sandbox=Sandbox.TESTNET,
         hosts=("hyperliquid.xyz",),
+        test_hosts=("hyperliquid-testnet.xyz",),
         traps=("ids are 0x and 32 hexadecimal digits",),
     ),
 )

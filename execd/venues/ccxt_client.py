@@ -7,14 +7,15 @@ is asked while the venue has told us to keep away.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import ccxt.async_support as ccxt_async
 from ccxt.base import errors
 
-from execd.venues import VenueError
+from execd.venues import VenueError, VenueMismatch
 from execd.venues.backoff import Backoff
 from execd.venues.capabilities import Capabilities, Sandbox
 from execd.venues.credentials import Credentials
@@ -51,6 +52,7 @@ def make_client(
 
     Raises:
         VenueError: ccxt does not know the exchange, or it has no testnet.
+        VenueMismatch: ccxt would talk to other addresses than those of the environment.
     """
     known = getattr(ccxt_async, caps.exchange, None)
     if known is None:
@@ -79,7 +81,35 @@ def make_client(
         client.timeout_on_exit = 0  # a pause that only a session of ccxt's own needs when it closes
     if sandbox:
         client.set_sandbox_mode(True)
+    demand_environment(caps, [client.implode_hostname(url) for url in _urls(client.urls["api"])], sandbox=sandbox)
     return client
+
+
+def demand_environment(caps: Capabilities, urls: Iterable[str], *, sandbox: bool) -> None:
+    """Refuse addresses that are not all of the environment: the test network's, or the exchange's own.
+
+    Raises:
+        VenueMismatch: one is not.
+    """
+    for url in urls:
+        host = urlsplit(url).hostname or ""
+        test = _of(host, caps.test_hosts)
+        if test is not sandbox or not (test or _of(host, caps.hosts)):
+            asked = "its test network" if sandbox else "real money"
+            raise VenueMismatch(f"{caps.exchange}: {host or url} is no address of {asked}; nothing was sent")
+
+
+def _of(host: str, domains: tuple[str, ...]) -> bool:
+    return any(host == domain or host.endswith(f".{domain}") for domain in domains)
+
+
+def _urls(found: Any) -> Iterator[str]:
+    """Every URL of ccxt's table, which may be a table of tables."""
+    if isinstance(found, Mapping):
+        for inner in found.values():
+            yield from _urls(inner)
+    else:
+        yield str(found)
 
 
 def _careful(known: Any, venue_ms: Callable[[], int], backoff: Backoff, doubt_clock: Callable[[], None]) -> Any:

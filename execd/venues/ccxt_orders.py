@@ -206,6 +206,7 @@ class OrderPath:
             "timestamp": (now + self._wire.offset) // NANOS_PER_MS,
             "recvWindow": min(self._wire.recv_window_ms, left_ms),
             **how,
+            **self._wire.known.self_trade,
         }
 
     def _read(self, reply: Any, order: str, symbol: str, *, canceled: bool = False) -> OrderAccepted | OrderClosed:

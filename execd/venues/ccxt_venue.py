@@ -26,11 +26,13 @@ from execd.core.events import (
     TradePrinted,
 )
 from execd.core.grid import Instrument, Nanos
-from execd.venues import Balance, KeyPermissions, OpenOrder, Sink, VenueCaps, VenueError, binance_rest
+from execd.venues import Balance, KeyPermissions, OpenOrder, Sink, VenueCaps, VenueError, binance_rest, ccxt_deadman
 from execd.venues.capabilities import CAPABILITIES
+from execd.venues.ccxt_client import demand_environment
 from execd.venues.ccxt_orders import OrderPath
 from execd.venues.ccxt_wire import Wire, field, rows
 from execd.venues.credentials import Credentials
+from execd.venues.digits import exact
 from execd.venues.fuse import Fuse
 from execd.venues.loopback import Endpoint
 from execd.venues.streams import StreamLimits
@@ -61,6 +63,7 @@ class CcxtVenue:
 
     Raises:
         VenueError: the exchange is unknown.
+        VenueMismatch: its streams are not where `sandbox` says.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class CcxtVenue:
             contiguous_trade_ids=known.contiguous_trade_ids,
             own_prints=True,
             request_validity=Nanos(recv_window_ms * NANOS_PER_MS + known.processing),
+            dead_man=known.dead_man,
         )
         self._wire = Wire(
             known,
@@ -97,6 +101,8 @@ class CcxtVenue:
         )
         self._orders = OrderPath(self._wire, fuse)
         self._urls = known.sandbox_streams if sandbox else known.streams
+        if self._urls is not None:
+            demand_environment(known, (self._urls.market, self._urls.account), sandbox=sandbox)
         self._limits = limits or StreamLimits(stale_s=stale_s)
         self._streams: list[MarketStream | AccountStream] = []
 
@@ -142,7 +148,10 @@ class CcxtVenue:
         if self.name != "binance":
             raise VenueError(f"{self.name} cannot be asked what a key may do, so it may not trade live")
         answer = await self._wire.ask("the key", self._wire.trading.sapi_get_account_apirestrictions())
-        return binance_rest.key_permissions(answer)
+        try:
+            return binance_rest.key_permissions(answer)
+        except ValueError as error:
+            raise VenueError(f"{self.name}, the key: {error}") from None
 
     async def clock_offset(self) -> Nanos:
         """Venue time minus ours, from the fastest of a few queries; used for requests from now on.
@@ -154,14 +163,18 @@ class CcxtVenue:
     async def balances(self) -> Sequence[Balance]:
         """Funds on the account.  Raises VenueError."""
         account = await self._account()
-        return [
-            Balance(
-                currency=field(row, "asset"),
-                free=field(row, "free"),
-                total=str(Decimal(field(row, "free")) + Decimal(field(row, "locked"))),
-            )
-            for row in rows(account.get("balances"), "balances")
-        ]
+        try:
+            return [binance_rest.balance(row) for row in rows(account.get("balances"), "balances")]
+        except ValueError as error:
+            raise VenueError(f"{self.name}, balances: {error}") from None
+
+    async def taker_fee(self) -> Decimal:
+        """What taking costs on this account, of the notional.  Raises VenueError."""
+        account = await self._account()
+        try:
+            return exact(field(account.get("commissionRates"), "taker"))
+        except ValueError as error:
+            raise VenueError(f"{self.name}, the taker fee: {error}") from None
 
     async def open_orders(self, symbol: str) -> Sequence[OpenOrder]:
         """All open orders on the symbol, foreign ones too.  Raises VenueError."""
@@ -218,6 +231,19 @@ class CcxtVenue:
         """Our fills since a moment, of every order on the symbol that is ours, ended by FillsListed; empty: failed."""
         return await self._orders.fills(command)
 
+    async def hold_dead_man(self, symbol: str) -> None:
+        """Start the venue's timer anew.  Raises VenueError: there is none, or it was not held this time."""
+        await self._wire.ask(
+            "holding the dead-man switch",
+            ccxt_deadman.hold(self._timed(), self._wire.market(symbol).id, self.caps.dead_man.window),
+        )
+
+    async def release_dead_man(self, symbol: str) -> None:
+        """Stop the venue's timer.  Raises VenueError: there is none, or it may still fire."""
+        await self._wire.ask(
+            "releasing the dead-man switch", ccxt_deadman.release(self._timed(), self._wire.market(symbol).id)
+        )
+
     # --------------------------------------------------------------------------------------------------- streams
 
     async def stream(self, symbol: str, sink: Sink) -> None:
@@ -266,6 +292,11 @@ class CcxtVenue:
             clock=self._wire.clock,
             venue_ms=self._wire.venue_ms,
         )
+
+    def _timed(self) -> Any:
+        if not self.caps.dead_man.held:
+            raise VenueError(f"{self.name} has no timer that a request holds")
+        return self._wire.trading
 
     async def _account(self) -> dict[str, Any]:
         if self._wire.credentials is None:

@@ -9,7 +9,7 @@ so that an adapter can check and send with nothing in between.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from execd.core.commands import SubmitOrder
@@ -97,15 +97,12 @@ class Fuse:
         if not self._arrived:
             self._arrived, self._lowest, self._highest = True, lowest, highest
 
-    def adopt(
-        self, order: str, quantity: Lots, filled: Lots, *, valid_until: Nanos, closed: bool, missing: int = 0
-    ) -> None:
-        """Count an order that an earlier life of the process sent, as the journal has it.
-
-        `missing` are the "not found" answers that count already: the core goes on from there, and so must we.
-        """
-        closed = closed or missing >= MISSING_NEEDED
-        self._orders[order] = _Sent(quantity, valid_until, filled, closed, missing)
+    def recall(self, at: Nanos, fact: Event, commands: Sequence[object]) -> None:
+        """Count a row of the journal: what was decided in it may have been sent, and what the venue said counts."""
+        self.note(fact, at)
+        for command in commands:
+            if isinstance(command, SubmitOrder) and self.owns(command.order):
+                self._orders[command.order] = _Sent(command.quantity, command.valid_until)
 
     def check(self, command: SubmitOrder, now: Nanos) -> str | None:
         """Let an order pass (None, and it is counted as sent) or say why not.

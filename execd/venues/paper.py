@@ -32,6 +32,7 @@ from execd.core.events import (
 from execd.core.grid import SECOND, Instrument, Lots, Nanos
 from execd.core.orders import Fill
 from execd.venues import Balance, OpenOrder, Sink, Venue, VenueError
+from execd.venues.deadman import NO_DEAD_MAN
 from execd.venues.fuse import Fuse
 from execd.venues.paper_book import PaperBook
 
@@ -65,7 +66,8 @@ class PaperVenue:
     ) -> None:
         self.name = data.name
         # Whatever has not arrived after its validity and one journey never will; a second is the scheduler's.
-        self.caps = replace(data.caps, own_prints=False, request_validity=Nanos(latency + SECOND))
+        validity = Nanos(latency + SECOND)
+        self.caps = replace(data.caps, own_prints=False, request_validity=validity, dead_man=NO_DEAD_MAN)
         self._data, self._clock = data, clock
         self._fuse: Fuse | None = None
         self._latency_s = latency / SECOND
@@ -103,6 +105,10 @@ class PaperVenue:
     async def balances(self) -> Sequence[Balance]:
         """The imagined funds."""
         return self._funds
+
+    async def taker_fee(self) -> Decimal:
+        """The imagined one."""
+        return self._taker_fee
 
     async def open_orders(self, symbol: str) -> Sequence[OpenOrder]:
         """The imagined orders that are open.  Raises VenueError."""
@@ -151,6 +157,14 @@ class PaperVenue:
         await self._pause(self._latency_s)
         through = self._clock()
         return (*self._book(command.symbol).fills(command.since), FillsListed(through))
+
+    async def hold_dead_man(self, symbol: str) -> None:
+        """Raise VenueError: what is imagined dies with us."""
+        raise VenueError(f"the imagined orders in {symbol} need no timer")
+
+    async def release_dead_man(self, symbol: str) -> None:
+        """Raise VenueError, as `hold_dead_man`."""
+        await self.hold_dead_man(symbol)
 
     async def stream(self, symbol: str, sink: Sink) -> None:
         """Stream the data source's prints and quotes, and the imagined fills that they cause, until canceled."""

@@ -31,6 +31,7 @@ from execd.core.grid import SECOND, Instrument, Lots, Nanos, Notional, Side, Tic
 from execd.core.limits import RiskLimits
 from execd.core.orders import ChildOrder, Fill, Liquidity, OrderKind, OrderState, ParentOrder
 from execd.core.risk import Draft, RiskView
+from execd.core.throttle import Throttle
 
 START = Nanos(1_800_000_000 * SECOND)
 BID, ASK = 10_000, 10_002
@@ -85,6 +86,7 @@ def limits(**changes: Any) -> RiskLimits:
         window=Nanos(60 * SECOND),
         window_quantity=Lots(10_000),
         parent_notional=Notional(10**11),
+        day_notional=Notional(10**12),
         collar_bps=50,
         rest_bps=200,
         period_collar_bps=300,
@@ -98,7 +100,14 @@ def limits(**changes: Any) -> RiskLimits:
         messages_per_second=2,
         message_burst=5,
         rejects_in_a_row=5,
+        rejects_per_minute=10,
+        same_orders=20,
+        messages_per_fill=100,
         children_per_slice=50,
+        spread_bps=100,
+        swing_bps=200,
+        slippage_bps=25,
+        clock_skew=Nanos(750_000_000),
         ack_timeout=Nanos(5 * SECOND),
     )
     return replace(wide, **changes)
@@ -136,6 +145,7 @@ def a_view(**changes: Any) -> RiskView:
         committed=Lots(0),
         leaves=Lots(0),
         spent=0,
+        day_spent=0,
         ceiling=Lots(1_000),
         window_used=Lots(0),
         own_trailing=Lots(0),
@@ -144,6 +154,9 @@ def a_view(**changes: Any) -> RiskView:
         message_tokens=1,
         rejects=0,
         children=0,
+        lately=Throttle(),
+        clock_offset=Nanos(0),
+        unwell=None,
     )
     return replace(view, **changes)
 

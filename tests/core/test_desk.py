@@ -11,11 +11,14 @@ from execd.core.desk import Desk, parent_of
 from execd.core.events import (
     CancelRefused,
     Channel,
+    ClockChecked,
     DrainBegun,
     Event,
     FillsListed,
+    HealthChanged,
     KillReset,
     KillTripped,
+    LimitOverridden,
     MarketObserved,
     OrderAccepted,
     OrderClosed,
@@ -35,7 +38,7 @@ from execd.core.events import (
     Woken,
 )
 from execd.core.execution import Execution
-from execd.core.grid import Lots
+from execd.core.grid import Lots, Nanos
 from tests.core.build import START, a_fill, a_market, a_parent, a_print, a_submission, at, every
 
 UP = (StreamRestored(Channel.ACCOUNT), StreamRestored(Channel.MARKET))
@@ -74,6 +77,7 @@ TO_ONE: list[Event] = [
     ParentPaused("B", "ann"),
     ParentResumed("B", "ann"),
     ParentCanceled("B", "ann"),
+    LimitOverridden("B", "child_notional", 9, at(60), "bob", "because"),
     OrderAccepted("Bn1", "v", Lots(0)),
     OrderFilled(a_fill(1, order="Bn1")),
     OrderClosed("Bn1", Lots(0), "canceled"),
@@ -90,6 +94,8 @@ TO_ALL: list[Event] = [
     DrainBegun("SIGTERM"),
     KillTripped("panic"),
     KillReset("ann", "over"),
+    ClockChecked(Nanos(5)),
+    HealthChanged("the disk is full"),
 ]
 
 

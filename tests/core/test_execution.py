@@ -416,7 +416,7 @@ def test_a_slice_has_so_many_children_and_no_more() -> None:
         assert order.order == f"P1n{number}"
         commands = work.close(order, 0, seconds, "expired")
 
-    assert only(RecordRefusal, commands).words == "2 children in this slice (risk.yaml: children_per_slice)"
+    assert only(RecordRefusal, commands).words == "2 children in this slice; at most 2 (risk.yaml: children_per_slice)"
     work.wake(60)
     assert only(SubmitOrder, work.fall_back(1)).order == "P1n3", "the next slice starts afresh"
 

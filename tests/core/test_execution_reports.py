@@ -261,10 +261,12 @@ def test_rejections_in_a_row_are_backed_off_from_ever_longer_and_then_stop_the_p
 
     assert waits == pytest.approx([1, 2, 4, 8, 16])
     assert work.execution.ledger[0].notes == {"unfilled: rejected": 5}
-    refusal = only(RecordRefusal, work.wake(work.wakes_at))
+    refusal, alarm = work.wake(work.wakes_at)
+    assert isinstance(refusal, RecordRefusal)
+    assert alarm == RaiseAlarm("P1", "repeated", refusal.words)
     assert (refusal.control, refusal.words) == (
         "P18",
-        "5 rejections in a row (risk.yaml: rejects_in_a_row); an operator resumes",
+        "5 rejections in a row; at most 5 (risk.yaml: rejects_in_a_row)",
     )
     assert len(work.sent) == 5
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from execd.core import risk
 from execd.core.events import MarketView
-from execd.core.grid import SECOND, Nanos, Side, Ticks
+from execd.core.grid import SECOND, Lots, Nanos, Side, Ticks
 from execd.core.limits import RiskLimits
 from execd.core.risk import (
     CONTROLS,
@@ -26,6 +26,7 @@ from execd.core.risk import (
     reference2,
     stale,
 )
+from execd.core.throttle import Throttle
 from tests.core.build import BID, START, a_draft, a_market, a_parent, a_view, an_instrument, at, limits
 
 R = Refusal
@@ -38,6 +39,20 @@ def seen_before(age: float, **changes: Any) -> RiskView:
 
 def a_sell(**changes: Any) -> Draft:
     return a_draft(side=Side.SELL, limit=Ticks(10_002), **changes)
+
+
+def lately(*, orders: int = 0, cancels: int = 0, fills: int = 0, rejects: int = 0) -> Throttle:
+    """What was done just now; the orders are all like `a_draft()`."""
+    throttle = Throttle()
+    for _ in range(orders):
+        throttle.order(START, Lots(100), a_draft().limit)
+    for _ in range(cancels):
+        throttle.cancel(START)
+    for _ in range(fills):
+        throttle.fill(START)
+    for _ in range(rejects):
+        throttle.reject(START)
+    return throttle
 
 
 SELLER = a_parent(side=Side.SELL)
@@ -77,14 +92,64 @@ AT_THE_LIMIT: list[tuple[Refusal, tuple[Draft, RiskView], tuple[Draft, RiskView]
         R.REPEATED,
         (a_draft(), a_view(rejects=4)),
         (a_draft(), a_view(rejects=5)),
-        "5 rejections in a row (risk.yaml: rejects_in_a_row)",
+        "5 rejections in a row; at most 5 (risk.yaml: rejects_in_a_row)",
     ),
     (
         R.REPEATED,
+        (a_draft(), a_view(lately=lately(rejects=9))),
+        (a_draft(), a_view(lately=lately(rejects=10))),
+        "10 rejections in a minute; at most 10 (risk.yaml: rejects_per_minute)",
+    ),
+    (
+        R.REPEATED,
+        (a_draft(), a_view(lately=lately(orders=19))),
+        (a_draft(), a_view(lately=lately(orders=20))),
+        "20 orders of 0.100 BTC at 100.00 in a minute; at most 20 (risk.yaml: same_orders)",
+    ),
+    (
+        R.CHILDREN,
         (a_draft(), a_view(children=49)),
         (a_draft(), a_view(children=50)),
-        "50 children in this slice (risk.yaml: children_per_slice)",
+        "50 children in this slice; at most 50 (risk.yaml: children_per_slice)",
     ),
+    (
+        R.MESSAGES_PER_FILL,
+        (a_draft(), a_view(lately=lately(cancels=200, fills=2))),
+        (a_draft(), a_view(lately=lately(cancels=201, fills=2))),
+        "201 messages for 2 fills in ten minutes; at most 100 each (risk.yaml: messages_per_fill)",
+    ),
+    (
+        R.MESSAGES_PER_FILL,
+        (a_draft(), a_view(lately=lately(cancels=49), limits=limits(messages_per_fill=5))),
+        (a_draft(), a_view(lately=lately(cancels=50), limits=limits(messages_per_fill=5))),
+        "50 messages for 0 fills",
+    ),
+    (
+        R.DAY,
+        (a_draft(), a_view(spent=400, day_spent=500, limits=limits(day_notional=1_000_900))),
+        (a_draft(), a_view(spent=401, day_spent=500, limits=limits(day_notional=1_000_900))),
+        "10.00901 USDT on this day; at most 10.00900 USDT (risk.yaml: day_notional)",
+    ),
+    # A hundred basis points of 10,000 are a hundred ticks.
+    (
+        R.SPREAD,
+        (a_draft(limit=9_950), a_view(market=a_market(bid=9_950, ask=10_050))),
+        (a_draft(limit=9_950), a_view(market=a_market(bid=9_949, ask=10_050))),
+        "the spread is 101.0 bp wide; at most 100 (risk.yaml: spread_bps)",
+    ),
+    (
+        R.SPREAD,
+        (a_draft(), a_view(market=a_market(ask_size=1))),
+        (a_draft(), a_view(market=a_market(ask_size=0))),
+        "one side of the book is empty",
+    ),
+    (
+        R.CLOCK,
+        (a_draft(), a_view(clock_offset=Nanos(-750_000_000))),
+        (a_draft(), a_view(clock_offset=Nanos(-751_000_000))),
+        "our clock is 751 ms off the exchange's; at most 750 ms (risk.yaml: clock_skew)",
+    ),
+    (R.UNWELL, (a_draft(), a_view()), (a_draft(), a_view(unwell="the disk is full")), "the disk is full"),
     (
         R.ROOM,
         (a_draft(), a_view(committed=900)),
@@ -275,7 +340,7 @@ def test_the_controls_are_asked_in_a_fixed_order() -> None:
     """The metric label of a refusal, and a replay, depend on which of several reasons is given."""
     order = " ".join(refusal.value for refusal, _ in CONTROLS)
 
-    assert order == "P1 P2 P22 P18 P12 P12b P11 P9a P9 P10 P6 P7 P21 P13 P14 P8 P15 P16"
+    assert order == ("P1 P2 P28 P23 P22 P22b P18 P18b P12 P12b P21 P11 P9a P9 P10 P6 P7 P21b P13 P14 P8 P15 P16 P17")
 
 
 def test_the_first_refusal_wins(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,10 +46,16 @@ def total(trades: list[tuple[int, int]]) -> Benchmark:
     return Benchmark(sum(quantity for _, quantity in trades), sum(price * quantity for price, quantity in trades))
 
 
+def a_record(number: int = 0, share: float | None = None, before: int = 0) -> SliceRecord:
+    """A slice that was decided so, when so many lots had filled."""
+    return SliceRecord(number, at(0), at(60), Lots(100 * (number + 1)), Lots(0), share, "m", "", Lots(before))
+
+
 def worked(fills: list[Fill], market: Benchmark, *, own_prints: bool = True, **changes: Any) -> Execution:
     """An execution that holds these fills of one order and has seen such a market."""
     parent = a_parent(quantity=10**9, **changes.pop("parent", {}))
     execution = Execution(a_submission(parent, own_prints=own_prints))
+    execution.ledger[0] = a_record()
     execution.blotter.add(a_child(quantity=10**9))
     view = a_market(volume=market.volume, notional=market.notional, **changes)
     execution.handle(START, MarketObserved("P1", view))
@@ -253,8 +259,7 @@ def decided(*slices: tuple[int, float | None, int], ended: str | None = "filled"
     """A parent of 1,000 lots in ten slices whose slices were decided so: number, share, lots filled before."""
     execution = Execution(a_submission(a_parent(**parent)))
     for number, share, before in slices:
-        record = SliceRecord(number, at(0), at(60), Lots(100 * (number + 1)), Lots(0), share, "m", "", Lots(before))
-        execution.ledger[number] = record
+        execution.ledger[number] = a_record(number, share, before)
     execution.ended_why = ended
     return execution
 

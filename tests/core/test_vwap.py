@@ -13,7 +13,7 @@ from execd.core.events import Bar, MarketView, QuoteChanged, TradePrinted
 from execd.core.grid import SECOND, Lots, Nanos, Side, Ticks
 from execd.core.orders import ParentOrder
 from execd.core.vwap import Gaps, Rolling, VwapTracker, last_price2, minute_price2
-from tests.core.build import START, a_market, a_parent, a_print, at
+from tests.core.build import ASK, BID, START, a_market, a_parent, a_print, at
 
 TRAILING = Nanos(300 * SECOND)
 
@@ -305,7 +305,7 @@ def test_a_rolling_sum_is_that_of_the_seconds_in_its_span(steps: list[tuple[int,
             now = max(now, second)
             rolling.forget(Nanos(now * SECOND))
         else:
-            rolling.add(Nanos(second * SECOND + 7), volume, 3 * volume)
+            rolling.add(Nanos(second * SECOND + 7), volume, 3 * volume, 3)
             prints.append((second, volume))
     latest = max([now, *(second for second, _ in prints)])
     rolling.forget(Nanos(latest * SECOND))
@@ -317,11 +317,25 @@ def test_a_rolling_sum_is_that_of_the_seconds_in_its_span(steps: list[tuple[int,
 def test_a_print_a_whole_span_later_pushes_out_what_came_before_it() -> None:
     """By itself, so that the memory is bounded even if nobody looks."""
     rolling = Rolling(Nanos(10 * SECOND))
-    rolling.add(at(0), 5, 500)
-    rolling.add(at(9), 6, 600)
-    rolling.add(at(10), 7, 700)
+    rolling.add(at(0), 5, 500, 100)
+    rolling.add(at(9), 6, 600, 100)
+    rolling.add(at(10), 7, 700, 100)
 
     assert (rolling.volume, rolling.notional) == (13, 1_300)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 1_000)), max_size=60), st.integers(1, 12))
+def test_the_lowest_and_the_highest_trade_are_those_of_the_last_seconds(
+    prints: list[tuple[int, int]], span: int
+) -> None:
+    """Whatever the order of arrival."""
+    rolling = Rolling(Nanos(60 * SECOND))
+    for second, price in prints:
+        rolling.add(Nanos(second * SECOND + 7), 1, price, price)
+
+    within = [price for second, price in prints if second > 40 - span]
+
+    assert rolling.extremes(Nanos(40 * SECOND), span) == ((min(within), max(within)) if within else None)
 
 
 def test_the_minute_and_the_trailing_volume_forget_each_at_its_own_span() -> None:
@@ -343,3 +357,24 @@ def test_what_our_own_side_of_the_tape_is_does_not_matter() -> None:
     sold = TradePrinted(1, Ticks(100), Lots(2), at(0), Side.SELL)
 
     assert watched([sold]).view(at(1)).volume == 2
+
+
+def test_trades_and_quotes_are_each_heard_by_our_time() -> None:
+    """Whatever the venue's clock says; what is a repeat, or older than the latest print, is no news of the tape."""
+    tracker = a_tracker()
+
+    def heard() -> tuple[Nanos | None, Nanos | None]:
+        return tracker.heard_at
+
+    assert heard() == (None, None)
+
+    tracker.observe(at(11), a_print(5, 9))
+    assert heard() == (at(11), None)
+
+    tracker.observe(at(12), QuoteChanged(Ticks(BID), Lots(1), Ticks(ASK), Lots(1), at(10)))
+    assert heard() == (at(11), at(12))
+
+    tracker.observe(at(13), a_print(5, 9))
+    tracker.observe(at(14), a_print(4, 8))
+    assert heard() == (at(11), at(12))
+    assert (tracker.view(at(15)).last_at, tracker.view(at(15)).quote_at) == heard()

@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client.metrics import MetricWrapperBase
 
 from execd.runtime.metrics import Metrics
+from execd.runtime.watchdog_metrics import WatchdogMetrics
 
 Known = dict[str, set[str]]
 """Series -> its labels."""
@@ -19,11 +20,11 @@ _GROUPING = re.compile(r"\b(?:by|on)\s*\(([^)]*)\)")
 
 @cache
 def series() -> Known:
-    """Every series of the daemon, by the names that a scrape shows, and `up`, which is Prometheus' own."""
-    metrics = Metrics()
+    """Every series of daemon and watchdog, by the names that a scrape shows, and `up`, which is Prometheus' own."""
+    metrics, watchdog = Metrics(), WatchdogMetrics()
     ends = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
     found: Known = {"up": set()}
-    for collector in set(metrics.registry._collector_to_names):
+    for collector in {*metrics.registry._collector_to_names, *watchdog.registry._collector_to_names}:
         if not isinstance(collector, MetricWrapperBase):
             continue  # the process' own metrics
         # prometheus_client tells a family's labels nowhere else before it has a value.

@@ -109,16 +109,28 @@ def test_each_file_that_is_mounted_is_there_and_each_volume_is_declared(name: st
             assert source in declared
 
 
-def test_execd_may_write_its_state_and_nothing_else() -> None:
-    service = services()["execd"]
+@pytest.mark.parametrize("name", ["execd", "execd-watchdog"])
+def test_execd_may_write_its_state_and_nothing_else(name: str) -> None:
+    service = services()[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert [mount.partition(":")[2] for mount in service["volumes"]] == json.loads(only("VOLUME"))
 
 
-def test_prometheus_scrapes_the_port_that_execd_listens_on() -> None:
-    (job,) = read_yaml(DEPLOY / "prometheus" / "prometheus.yml")["scrape_configs"]
-    (target,) = job["static_configs"][0]["targets"]
-    name, port = target.split(":")
-    assert f"127.0.0.1:{port}:{port}" in services()[name]["ports"]
+def test_prometheus_scrapes_the_ports_that_execd_and_its_watchdog_listen_on() -> None:
+    inside = load(DEPLOY / "container" / "execd.yaml", Settings)
+    listening = {"execd": inside.metrics.port, "execd-watchdog": inside.watchdog.port}
+    jobs = read_yaml(DEPLOY / "prometheus" / "prometheus.yml")["scrape_configs"]
+    assert {job["job_name"]: job["static_configs"] for job in jobs} == {
+        name: [{"targets": [f"{name}:{port}"]}] for name, port in listening.items()
+    }
+    for name, port in listening.items():
+        assert f"127.0.0.1:{port}:{port}" in services()[name]["ports"]
+
+
+def test_the_watchdog_does_not_fall_with_the_daemon() -> None:
+    """It shares the state folder and nothing else: no network, no order of starting, no limit of restarts."""
+    service = services()["execd-watchdog"]
+    assert service["restart"] == "unless-stopped"
+    assert not service.keys() & {"depends_on", "network_mode", "pid", "volumes_from", "links"}

@@ -31,6 +31,23 @@ def test_the_rules_fire_when_they_must_and_only_then() -> None:
     succeeds(tool("promtool"), "test", "rules", "rules_test.yml", cwd=PROMETHEUS)
 
 
+def test_the_alerts_that_trip_the_kill_switch_exist_and_call_a_person_all_the_same() -> None:
+    """Routed by Alertmanager's own rules; what is over trips nothing."""
+    found = read_yaml(PROMETHEUS / "alertmanager.yml")
+    first, _ = found["route"]["routes"]
+    (matcher,) = first["matchers"]
+    named = set(matcher.split('"')[1].split("|"))
+    assert named <= {alert["alert"] for alert in alerts() if alert["labels"]["severity"] == "page"}
+    (hook,) = next(each for each in found["receivers"] if each["name"] == first["receiver"])["webhook_configs"]
+    assert hook == {"url": "http://execd:9464/kill?scope=all", "send_resolved": False}
+    amtool = tool("amtool")
+    succeeds(amtool, "check-config", "alertmanager.yml", cwd=PROMETHEUS)
+    for name in named:
+        labels = [f"alertname={name}", "severity=page"]
+        routed = succeeds(amtool, "config", "routes", "test", "--config.file=alertmanager.yml", *labels, cwd=PROMETHEUS)
+        assert "kill,page" in routed
+
+
 def test_every_page_is_shown_to_fire() -> None:
     shown = {
         case["alertname"]

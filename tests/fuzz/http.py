@@ -15,6 +15,7 @@ from execd.core.events import Event, ParentCanceled, ParentPaused, ParentResumed
 from execd.runtime import control
 from execd.runtime.control import Control, ControlError
 from execd.runtime.door import Door
+from execd.runtime.latch import Scope
 from tests.fuzz.files import folder
 from tests.fuzz.target import Target
 
@@ -33,10 +34,23 @@ class Served:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self.socket = folder() / "c.sock"
-        self._control = Control(self.socket, "p1", self.heard.append, lambda: {"parent": "p1"})
-        self.door = Door(lambda: b"execd_up 1\n", lambda: 0.0, lambda: {"streams": True}, lambda: {"parent": "p1"})
+        self._control = Control(self.socket, "p1", self._tell, self._sync, lambda: {"parent": "p1"})
+        self.door = Door(
+            lambda: b"execd_up 1\n", lambda: 0.0, lambda: {"streams": True}, lambda: {"parent": "p1"}, self._kill
+        )
         self._do(self._control.open())
         self._do(self.door.open("127.0.0.1", 0))
+
+    async def _kill(self, scope: Scope, reason: str, by: str) -> None:
+        assert reason.isprintable()
+        assert by.startswith("http ")
+
+    async def _tell(self, fact: Event) -> int:
+        self.heard.append(fact)
+        return len(self.heard)
+
+    async def _sync(self, row: int) -> None:
+        assert row <= len(self.heard)
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)

@@ -1,4 +1,6 @@
-"""What a practice exchange itself says of its account: asked with other code than execd's, by a signed request."""
+"""What a practice exchange itself says of its account, and what somebody else does on it: with other code than execd's,
+by signed requests.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ PAGE = 1000
 
 def open_orders(exchange: Exchange) -> list[dict[str, Any]]:
     """All orders that are alive on BTC/USDT."""
-    return _ask(exchange, "openOrders", symbol="BTCUSDT")
+    found: list[dict[str, Any]] = _ask(exchange, "openOrders", symbol="BTCUSDT")
+    return found
 
 
 def ordered(exchange: Exchange) -> list[str]:
@@ -28,22 +31,51 @@ def ordered(exchange: Exchange) -> list[str]:
 
 def bought(exchange: Exchange) -> Decimal:
     """How much was bought on BTC/USDT in all, less what was sold."""
-    total, after = Decimal(0), 0
+    return sum((Decimal(row["qty"]) * (1 if row["isBuyer"] else -1) for row in trades(exchange)), Decimal(0))
+
+
+def trades(exchange: Exchange) -> list[dict[str, Any]]:
+    """All our trades on BTC/USDT, by age."""
+    found: list[dict[str, Any]] = []
     page: list[dict[str, Any]] = [{}] * PAGE
     while len(page) == PAGE:
-        page = _ask(exchange, "myTrades", symbol="BTCUSDT", limit=PAGE, fromId=after)
-        total += sum((Decimal(row["qty"]) * (1 if row["isBuyer"] else -1) for row in page), Decimal(0))
-        after = 1 + max((int(row["id"]) for row in page), default=0)
-    return total
+        page = _ask(exchange, "myTrades", symbol="BTCUSDT", limit=PAGE, fromId=1 + int(found[-1]["id"]) if found else 0)
+        found += page
+    return found
 
 
-def _ask(exchange: Exchange, what: str, **parameters: object) -> list[dict[str, Any]]:
+def place(exchange: Exchange, client_id: str, price: str | None = None, *, quantity: str = "0.001") -> None:
+    """Buy BTC/USDT with an order of this client id: at a price and to rest, or at once at the market's."""
+    how = {"type": "MARKET"} if price is None else {"type": "LIMIT_MAKER", "price": price}
+    _ask(
+        exchange,
+        "order",
+        "POST",
+        symbol="BTCUSDT",
+        side="BUY",
+        quantity=quantity,
+        newClientOrderId=client_id,
+        **how,
+    )
+
+
+def cancel(exchange: Exchange, client_id: str) -> None:
+    """End an order."""
+    _ask(exchange, "order", "DELETE", symbol="BTCUSDT", origClientOrderId=client_id)
+
+
+def cancel_all(exchange: Exchange) -> None:
+    """End every order that is alive on BTC/USDT."""
+    for row in open_orders(exchange):
+        cancel(exchange, row["clientOrderId"])
+
+
+def _ask(exchange: Exchange, what: str, method: str = "GET", **parameters: object) -> Any:
     told, key = exchange.described, exchange.described["key"]
     query = "&".join(f"{name}={value}" for name, value in {**parameters, "timestamp": time.time_ns() // 10**6}.items())
     signature = hmac.new(key["secret"].encode(), query.encode(), hashlib.sha256).hexdigest()
     url = f"{told['rest']}/api/v3/{what}?{query}&signature={signature}"
-    request = urllib.request.Request(url, headers={"X-MBX-APIKEY": key["apiKey"]})
+    request = urllib.request.Request(url, headers={"X-MBX-APIKEY": key["apiKey"]}, method=method)
     trust = ssl.create_default_context(cafile=told["ca"])
     with urllib.request.urlopen(request, context=trust, timeout=30) as answer:
-        found: list[dict[str, Any]] = json.load(answer)
-    return found
+        return json.load(answer)

@@ -336,8 +336,11 @@ BAD_SETTINGS = (
     ),
 )
 
-_FOUR = "{{child_quantity: 1, child_notional: {}, window_quantity: 1, parent_notional: {}}}"
-_INSTRUMENT = "instruments:\n  BTC/USDT:\n    " + _FOUR
+_LIMITS = (
+    "{{child_quantity: 1, child_notional: {}, window_quantity: 1, parent_notional: {}, day_notional: 1, "
+    "approval_notional: 1}}"
+)
+_INSTRUMENT = "instruments:\n  BTC/USDT:\n    " + _LIMITS
 
 BAD_RISK = (
     BadInput(
@@ -402,7 +405,7 @@ BAD_RISK = (
     BadInput(
         "too many instruments",
         RISK,
-        "instruments:\n" + "".join(f"  A{n}/USDT: {_FOUR.format(1, 1)}\n" for n in range(6)),
+        "instruments:\n" + "".join(f"  A{n}/USDT: {_LIMITS.format(1, 1)}\n" for n in range(6)),
         ("instruments: value is 6 of them; allowed: at most 5",),
         1,
     ),

@@ -15,6 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 GUARD_S = 180.0
 """A process that says nothing of what is waited for by then is killed, and the test fails."""
 
+BLOCK = 512
+"""Bytes, in which a shell counts the size of files."""
+
 ORDER = """\
 name: {name}
 symbol: BTC/USDT
@@ -30,12 +33,15 @@ model: curve
 
 
 class Process:
-    """A running `execd ...`; its standard error is read line by line."""
+    """A running `execd ...`; its standard error is read line by line.
 
-    def __init__(self, *arguments: str | Path, state: Path) -> None:
+    `module` is what runs in place of execd, `largest` the bytes that a file may have: a disk that is full.
+    """
+
+    def __init__(self, *arguments: str | Path, state: Path, module: str = "execd", largest: int | None = None) -> None:
         environment = {**os.environ, "EXECD_STATE_DIR": str(state), "NO_COLOR": "1"}
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", "execd", *map(str, arguments)],
+            [*_limited(largest), sys.executable, "-m", module, *map(str, arguments)],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
@@ -82,6 +88,11 @@ class Process:
         self.said += rest.splitlines(keepends=True)
         self._guard.cancel()
         return self._popen.returncode, output
+
+
+def _limited(largest: int | None) -> list[str]:
+    """A command that runs the one that follows it on a disk that is nearly full."""
+    return [] if largest is None else ["sh", "-c", f'ulimit -f {largest // BLOCK}; exec "$@"', "sh"]
 
 
 def execd(*arguments: str | Path, state: Path) -> tuple[int, str, str]:

@@ -70,6 +70,7 @@ def test_the_limits_are_those_of_risk_yaml_on_the_grid() -> None:
     assert limits.child_notional == own.child_notional * 10_000_000
     assert limits.window_quantity == own.window_quantity * 100_000
     assert limits.parent_notional == own.parent_notional * 10_000_000
+    assert limits.day_notional == own.day_notional * 10_000_000
     for name in set(type(common).model_fields) - {"participation", "ahead"}:
         assert getattr(limits, name) == getattr(common, name)
     assert (limits.participation_ppm, limits.ahead_ppm) == (common.participation, common.ahead)

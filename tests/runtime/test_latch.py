@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from execd.core.grid import Nanos
-from execd.runtime.latch import Cause, Latch, LatchError
+from execd.runtime import latch as latching
+from execd.runtime.latch import Cause, Kind, Latch, LatchError, Scope, Switch
 
 
 @pytest.fixture
@@ -193,3 +194,93 @@ def test_the_record_is_synced_before_trip_returns(latch: Latch, monkeypatch: pyt
     assert synced == ["KILL", "state"]
     latch.trip("operator", "alice")
     assert synced == ["KILL", "state"] * 2, "whoever recorded it first may have died before it was durable"
+
+
+def test_a_record_that_is_full_keeps_what_it_has(latch: Latch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever trips again and again cannot fill the disk: it is set, and that is what counts."""
+    monkeypatch.setattr(latching, "LARGEST", 100)
+    for number in range(10):
+        latch.trip(f"cause {number}", "alice")
+
+    assert latch.tripped
+    assert latch.path.stat().st_size < 200
+
+
+@pytest.mark.parametrize("make", [made_by_hand, full_of_nonsense, a_folder, a_dangling_link, without_its_folder])
+def test_what_a_hand_has_set_is_made_durable_where_it_can_be(latch: Latch, make: Callable[[Path], None]) -> None:
+    """What cannot be synced is no reason not to be set."""
+    make(latch.path)
+    latch.secure()
+
+    assert latch.tripped
+
+
+def test_what_was_not_known_at_a_reset_stands_in_its_record(latch: Latch) -> None:
+    latch.trip("operator", "alice")
+    latch.reset("bob", "looked myself", ["nobody knows what is open"])
+
+    assert json.loads(latch.log.read_text())["unproven"] == ["nobody knows what is open"]
+
+
+@pytest.mark.parametrize(
+    ("by", "kind"),
+    [
+        ("alice (uid 1000)", Kind.OPERATOR),
+        ("unknown", Kind.FILE),
+        ("signal", Kind.SIGNAL),
+        ("http 127.0.0.1", Kind.HTTP),
+        ("control", Kind.CONTROL),
+        ("watchdog", Kind.WATCHDOG),
+        ("", Kind.OPERATOR),
+    ],
+)
+def test_a_cause_tells_what_tripped_it(by: str, kind: Kind) -> None:
+    assert Cause("x", by, Nanos(0)).kind is kind
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_a_wider_latch_stops_what_a_narrower_one_would(tmp_path: Path, scope: Scope) -> None:
+    """Each of the three stops this parent; only the wider ones stop another."""
+    mine, sister, abroad = (
+        Switch(tmp_path, "binance", "p1"), Switch(tmp_path, "binance", "p2"), Switch(tmp_path, "kraken", "p3")
+    )  # fmt: skip
+    mine.latches[scope].trip("drill", "alice")
+
+    assert mine.tripped
+    assert sister.tripped == (scope is not Scope.PARENT)
+    assert abroad.tripped == (scope is Scope.ALL)
+    assert mine.latched == {scope}
+    assert [(where, cause.cause) for where, cause in mine.causes()] == [(scope, "drill")]
+
+
+def test_a_switch_that_nobody_set_lets_pass(tmp_path: Path) -> None:
+    switch = Switch(tmp_path, "binance", "p1")
+
+    assert (switch.tripped, switch.latched, switch.causes()) == (False, frozenset(), ())
+
+
+def test_a_trip_stops_from_its_beginning_and_is_a_record_at_its_end(tmp_path: Path) -> None:
+    """Nothing is on the disk yet, and no order leaves any more."""
+    switch = Switch(tmp_path, "binance", "p1")
+
+    record = switch.begin(Scope.PARENT, "overfill", "control")
+
+    assert switch.tripped
+    assert switch.latched == {Scope.PARENT}
+    assert [cause.cause for _, cause in switch.causes()] == ["overfill"]
+    assert not switch.latches[Scope.PARENT].tripped
+    record()
+    assert Switch(tmp_path, "binance", "p1").latched == {Scope.PARENT}
+    switch.latches[Scope.PARENT].reset("bob", "over")
+    assert not switch.tripped
+
+
+def test_a_trip_that_cannot_be_written_stops_all_the_same(tmp_path: Path) -> None:
+    switch = Switch(tmp_path / "state", "binance", "p1")
+    (tmp_path / "state" / "KILL.lock").mkdir()
+
+    record = switch.begin(Scope.ALL, "drill", "signal")
+    with pytest.raises(LatchError, match="cannot be written"):
+        record()
+
+    assert switch.tripped

@@ -89,32 +89,6 @@ def test_a_drained_parent_is_resumed_by_the_same_command(market: Exchange, state
     assert report["missing_trades"] == 0, "the prints of the pause were fetched"
 
 
-def test_the_kill_switch_outlives_the_process_and_only_a_human_releases_it(
-    market: Exchange, state: Path, tmp_path: Path
-) -> None:
-    """Latched while an order works: nothing is sent from then on, nor by the next process, until `execd reset`."""
-    order = write_order(tmp_path, duration="40s", slices=10)
-    first = Process("run", "-o", order, "--exchange", market.ready, state=state)
-    first.until("submit order")
-
-    assert execd("kill", "--reason", "drill", state=state)[0] == 0
-    first.until("kill tripped", "drill")
-    assert "kill switch" in report_of(execd("status", "--json", state=state)[1])["held"]
-    first.kill()
-    second = Process("run", "-o", order, "--exchange", market.ready, state=state)
-    second.until("the kill switch is latched")
-    second.kill()
-    assert not any("submit order" in line for line in second.said)
-    assert execd("reset", "--reason", "drill is over", state=state)[0] == 0
-
-    code, output, said = execd("run", "-o", order, "--exchange", market.ready, "--json", state=state)
-
-    report = report_of(output)
-    assert code in (0, 3), said
-    assert report["reconciled"]
-    assert "drill is over" in (state / "KILL.log").read_text()
-
-
 def test_an_operator_pauses_resumes_and_cancels(market: Exchange, state: Path, tmp_path: Path) -> None:
     """Each word reaches the daemon, who spoke it stands in the log, and a canceled parent ends reconciled."""
     order = write_order(tmp_path, duration="60s", slices=10)

@@ -19,7 +19,16 @@ from execd.core.grid import SECOND, Nanos, Side
 from execd.core.limits import RiskLimits
 from execd.core.orders import Finish, Urgency
 from execd.runtime import settings_load
-from execd.runtime.settings import LimitSettings, Mode, OrderFile, RiskFile, Settings, SettingsError, load
+from execd.runtime.settings import (
+    InstrumentLimits,
+    LimitSettings,
+    Mode,
+    OrderFile,
+    RiskFile,
+    Settings,
+    SettingsError,
+    load,
+)
 from execd.runtime.settings_kinds import Kind, Moment, Number, Rate, Span, Whole, show_span, span
 from execd.runtime.settings_load import File, fields, group_of, kind_of
 from execd.runtime.settings_yaml import YamlProblem, parse
@@ -56,11 +65,14 @@ def test_the_shipped_settings_are_the_defaults() -> None:
 
 def test_the_limits_of_risk_yaml_are_those_of_the_gate() -> None:
     """Every field of RiskLimits comes from a key of the same meaning, so that none is set by nobody."""
-    own = {"child_quantity", "child_notional", "window_quantity", "parent_notional"}
+    own = {"child_quantity", "child_notional", "window_quantity", "parent_notional", "day_notional"}
     common = {
         {"participation": "participation_ppm", "ahead": "ahead_ppm"}.get(n, n) for n in LimitSettings.model_fields
     }
 
+    # What needs a second person is decided before there is a gate.
+    assert "approval_notional" in InstrumentLimits.model_fields
+    assert own | {"approval_notional"} == set(InstrumentLimits.model_fields)
     assert own | common == set(RiskLimits.__dataclass_fields__)
 
 
@@ -276,3 +288,19 @@ def test_values_too_long_to_read_are_cut_in_messages(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as problem:
         load(write(tmp_path, f"count: {'7' * 5000}\n"), Sample)
     assert len(str(problem.value)) < 300 + len(str(tmp_path))
+
+
+def test_a_limit_that_risk_yaml_leaves_out_refuses_the_start(tmp_path: Path) -> None:
+    """Nobody trades under a limit that no file names: one is told with what it allows, several by their names."""
+    text = (ROOT / "config" / "risk.yaml").read_text()
+    without = "\n".join(line for line in text.splitlines() if not line.startswith("  spread_bps:"))
+    with pytest.raises(SettingsError) as refusal:
+        load(write(tmp_path, without), RiskFile)
+    (problem,) = refusal.value.problems
+    assert "limits: missing; every key must be given, here spread_bps (a whole number from 1 to 500" in problem
+
+    with pytest.raises(SettingsError) as refusal:
+        load(write(tmp_path, "instruments: {}\nlimits: {window: 1m, ahead: 0}\n"), RiskFile)
+    first, second = refusal.value.problems
+    assert "limits.ahead: value is" in first
+    assert "here collar_bps, rest_bps, " in second

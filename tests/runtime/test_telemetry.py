@@ -43,6 +43,7 @@ from execd.core.grid import SECOND, Lots, Nanos, Side, Ticks
 from execd.core.orders import Fill, Liquidity, OrderKind
 from execd.core.risk import Refusal
 from execd.runtime.admission import admit
+from execd.runtime.latch import Kind, Scope
 from execd.runtime.metrics import Metrics
 from execd.runtime.settings import OrderFile
 from execd.runtime.telemetry import FactLog, Redactor, configure, phrase
@@ -258,6 +259,7 @@ def test_names_and_help_keep_prometheus_rules() -> None:
         "_quote",
         "_build",
         "_psi",
+        "_base",
     )
     assert len(families) > 30
     for family in families:
@@ -307,7 +309,9 @@ def everything(metrics: Metrics) -> None:
     for channel in Channel:
         metrics(NOW, StreamLost(channel, "silent for 10 s"), [])
         metrics(NOW, StreamRestored(channel), [])
-    metrics.parent(execution, NOW, tripped=False)
+    metrics.parent(execution, NOW, latched=())
+    metrics.tripped(Scope.PARENT, Kind.CONTROL)
+    metrics.all_ended(0.5)
     metrics.appended("OrderFilled", 0.001)
     metrics.appended("Nonsense", 0.001)
     metrics.journal_failed()
@@ -360,7 +364,7 @@ def test_a_fill_that_is_told_twice_counts_once() -> None:
 
 def test_a_parents_gauges_say_where_it_stands() -> None:
     metrics, execution = Metrics(), Execution(BEGIN)
-    metrics.parent(execution, Nanos(NOW + 45 * SECOND), tripped=False)
+    metrics.parent(execution, Nanos(NOW + 45 * SECOND), latched=())
 
     assert value(metrics, "execd_parent_scheduled_ratio", parent_id=PARENT) == pytest.approx(0.5)
     assert value(metrics, "execd_parent_filled_ratio", side="buy") == 0
@@ -369,15 +373,19 @@ def test_a_parents_gauges_say_where_it_stands() -> None:
     assert value(metrics, "execd_parent_orders", state="done") == 0
 
 
-def test_the_kill_switch_shows_from_the_fact_and_from_the_file() -> None:
+def test_the_kill_switch_shows_by_scope_and_its_trips_by_what_caused_them() -> None:
     metrics, execution = Metrics(), Execution(BEGIN)
-    metrics.parent(execution, NOW, tripped=True)
-    assert value(metrics, "execd_kill_switch_active", scope="global") == 1
+    metrics.tripped(Scope.PARENT, Kind.CONTROL)
+    assert value(metrics, "execd_kill_switch_active", scope="parent") == 1
+    assert value(metrics, "execd_kill_switch_active", scope="all") == 0
+    assert value(metrics, "execd_kill_switch_trips_total", scope="parent", cause="control") == 1
+    assert value(metrics, "execd_kill_switch_trips_total", scope="parent", cause="http") == 0
+    metrics.parent(execution, NOW, latched={Scope.ALL})
+    assert [value(metrics, "execd_kill_switch_active", scope=scope) for scope in ("all", "parent")] == [1, 0]
     metrics(NOW, KillReset("bob", "drill"), [])
-    assert value(metrics, "execd_kill_switch_active", scope="global") == 0
-    metrics(NOW, KillTripped("drill"), [])
-    assert value(metrics, "execd_kill_switch_active", scope="global") == 1
-    assert value(metrics, "execd_kill_switch_trips_total", scope="global") == 1
+    assert value(metrics, "execd_kill_switch_active", scope="all") == 0
+    metrics.all_ended(0.3)
+    assert value(metrics, "execd_kill_switch_cancel_seconds_sum") == pytest.approx(0.3)
 
 
 def test_the_curve_in_the_models_place_shows() -> None:

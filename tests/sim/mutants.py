@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from execd.core import doubt, execution, risk, router
 from execd.core.blotter import Blotter, Change
-from execd.core.commands import Command
+from execd.core.commands import Command, RaiseAlarm
 from execd.core.desk import Desk
 from execd.core.events import (
     CancelRefused,
@@ -32,6 +32,7 @@ from execd.core.events import (
 )
 from execd.core.execution import Execution
 from execd.core.grid import Lots, Nanos, Ticks
+from execd.core.guard import Guard
 from execd.core.orders import ChildOrder, Fill, OrderState
 from execd.core.schedule import Schedule
 
@@ -230,6 +231,16 @@ class _Odd:
 
 _rest_price = router._rest_price
 
+
+def _shrugged(guard: Guard, code: str, text: str) -> None:
+    guard._alarms.append(RaiseAlarm(guard._parent.id, code, text))
+
+
+def _loose_for_ever(guard: Guard, _now: Nanos) -> Any:
+    values: dict[str, Any] = {each.key: each.value for each in guard._overrides}
+    return replace(guard._limits, **values)
+
+
 MUTANTS = (
     # Quantity and doubt.
     Mutant(
@@ -290,6 +301,10 @@ MUTANTS = (
     Mutant("a drain is ignored", 60, ((Execution, "_apply", _deaf_to(DrainBegun)),)),
     Mutant("a lost stream is ignored", 100, ((Execution, "_apply", _deaf_to(StreamLost)),)),
     Mutant("a stale market is traded on", 60, ((risk, "stale", lambda *_: None),)),
+    Mutant("an unwell process trades on", 60, ((risk, "CONTROLS", _controls_but(risk.Refusal.UNWELL)),)),
+    Mutant("a clock that is off is traded by", 60, ((risk, "CONTROLS", _controls_but(risk.Refusal.CLOCK)),)),
+    Mutant("a parent that only a person may resume goes on", 100, ((Guard, "disable", _shrugged),)),
+    Mutant("a loosened limit stays loose", 200, ((Guard, "in_force", _loose_for_ever),)),
     Mutant("a parent is born deaf to what stands", 100, ((Desk, "_submit", _born_deaf),)),
     # Plans, proposals, the gate.
     Mutant("a target may fall", 60, ((Execution, "_begin_slice", _afresh),)),

@@ -194,10 +194,10 @@ ROOMS = (
     Mutant(
         "a start sends again what was in flight (the fuse's memory off)",
         60,
-        ((Execution, "_recover", _resend), (Fuse, "adopt", _nothing)),
+        ((Execution, "_recover", _resend), (Fuse, "recall", _nothing)),
     ),
     Mutant("the benchmark starts anew with the process", 60, ((replay, "restore_trackers", _nothing),)),
-    Mutant("rows that were only read are called durable", 60, ((Journal, "__init__", _trusting),), front="dying disk"),
+    Mutant("rows that were only read are called durable", 200, ((Journal, "__init__", _trusting),), front="dying disk"),
     Mutant(
         "the sweep of a kill takes every order for ours", 30, ((watch, "is_ours", lambda *_: True),), front="slow disk"
     ),
@@ -206,7 +206,7 @@ ROOMS = (
     Mutant("time is not the venue's", 30, ((Clock, "shift", _nothing),)),
     Mutant("a clock that was ahead stands still", 30, ((Clock, "shift", _stand_still),)),
     Mutant(
-        "a new life may begin before the last one ended", 100, ((Clock, "not_before", _nothing),), front="many starts"
+        "a new life may begin before the last one ended", 200, ((Clock, "not_before", _nothing),), front="many starts"
     ),
     Mutant("the fuse does not look at the kill switch", 30, ((Fuse, "check", _blind),), front="slow disk"),
 )

@@ -7,24 +7,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from execd.core.commands import Command, FinishParent, ProposeSlice, RaiseAlarm, RecordRefusal, SubmitOrder
 from execd.core.desk import Desk
 from execd.core.events import (
     Channel,
+    ClockChecked,
     DrainBegun,
     Event,
+    HealthChanged,
     KillReset,
     KillTripped,
+    LimitOverridden,
     MarketObserved,
     ParentCanceled,
     ParentPaused,
     ParentResumed,
+    ParentSubmitted,
     StreamLost,
     StreamRestored,
 )
 from execd.core.execution import Execution
 from execd.core.grid import SECOND, Lots, Nanos, Side
+from execd.core.limits import RiskLimits
 from execd.core.risk import Refusal
 from execd.runtime.journal import Row
 from execd.runtime.replay import Replay
@@ -33,6 +40,9 @@ from tests.sim.venue import Venue
 
 CLOCK_AWAY_MAX = 1.0
 """Seconds by which our time may differ from the venue's: an answer is never known to be younger."""
+
+FOR_A_PERSON = {"repeated", "slippage", "volatility", "anomaly"}
+"""Alarms after which nothing is sent until an operator resumes."""
 
 CONTROLS = {refusal.value for refusal in Refusal}
 
@@ -50,8 +60,13 @@ class Oracles:
         self.sea, self.venue, self.fair = sea, venue, fair
         self.paused: set[str] = set()
         self.canceled: set[str] = set()
+        self.disabled: set[str] = set()
         self.killed = False
         self.draining = False
+        self.unwell: str | None = None
+        self.clock_offset = 0
+        self.known: set[str] = set()
+        self.loosened: list[LimitOverridden] = []
         self.down: set[Channel] = set(Channel)
         self.sent: set[str] = set()
         self.submits: Counter[str] = Counter()
@@ -106,8 +121,13 @@ class Oracles:
     def reborn(self, rows: Sequence[Row], found: Replay) -> None:
         """The process is new: what it believed past its journal is forgotten, and so is any drain."""
         self.paused, self.canceled, self.killed, self.volumes = set(), set(), False, {}
+        self.unwell, self.clock_offset, self.loosened, self.disabled = None, 0, [], set()
+        self.known = set()
         for row in rows:
             self._listen(row.fact)
+            for command in row.commands:
+                if isinstance(command, RaiseAlarm):
+                    self._alarm(command)
         self.draining, self.down = False, set(Channel)
         self.finished, self.aims, self.rows_of = {}, {}, {}
         self.now = found.last
@@ -120,6 +140,7 @@ class Oracles:
                 self.paused.add(parent)
             case ParentResumed(parent=parent):
                 self.paused.discard(parent)
+                self.disabled.discard(parent)
             case ParentCanceled(parent=parent):
                 self.canceled.add(parent)
             case KillTripped():
@@ -128,12 +149,25 @@ class Oracles:
                 self.killed = False
             case DrainBegun():
                 self.draining = True
+            case HealthChanged(problem=problem):
+                self.unwell = problem
+            case ClockChecked(offset=offset):
+                self.clock_offset = offset
+            case ParentSubmitted(parent=parent):
+                self.known.add(parent.id)
+            # Of a parent that is not there yet, nothing is loosened.
+            case LimitOverridden() if fact.parent in self.known:
+                self.loosened.append(fact)
             case StreamLost(channel=channel):
                 self.down.add(channel)
             case StreamRestored(channel=channel):
                 self.down.discard(channel)
             case _:
                 pass
+
+    def _alarm(self, alarm: RaiseAlarm) -> None:
+        if alarm.code in FOR_A_PERSON:
+            self.disabled.add(alarm.parent)
 
     def _command(self, desk: Desk, command: Command) -> None:
         match command:
@@ -148,6 +182,7 @@ class Oracles:
             case RecordRefusal(control=control):
                 must(control in CONTROLS, f"a refusal names its control, not {control!r}")
             case RaiseAlarm():
+                self._alarm(command)
                 must(not self.fair, f"no alarm in fair weather: {command}")
             case _:
                 pass
@@ -192,6 +227,10 @@ class Oracles:
         parent, now = execution.parent, self.now
         must(not self.killed, "an order left while the kill switch was latched")
         must(not self.draining, "an order left while draining")
+        must(self.unwell is None, "an order left an unwell process")
+        must(abs(self.clock_offset) <= execution.limits.clock_skew, "an order left by a clock that is off")
+        must(parent.id not in self.disabled, "an order left after an alarm that only a person lifts")
+        must(now >= execution.guard.calm_at, "an order left right after a jump of the market")
         must(parent.id not in self.paused, "an order left while its parent was paused")
         must(parent.id not in self.canceled, "an order left after its parent was canceled")
         must(parent.id not in self.finished, "an order left after its parent had ended")
@@ -207,8 +246,17 @@ class Oracles:
             doubtful = any(child.doubted_at is not None and child.alive for child in execution.blotter.orders.values())
             must(not doubtful, "an order left while another was in doubt")
 
+    def _limits(self, execution: Execution) -> RiskLimits:
+        """What was in force when this was decided, by the facts alone."""
+        loose: dict[str, Any] = {
+            fact.key: fact.value
+            for fact in self.loosened
+            if fact.parent == execution.parent.id and self.now < fact.until
+        }
+        return replace(execution.limits, **loose)
+
     def _terms(self, execution: Execution, order: SubmitOrder) -> None:
-        parent, limits = execution.parent, execution.limits
+        parent, limits = execution.parent, self._limits(execution)
         must(order.side is parent.side, "a child trades the way of its parent")
         if parent.limit is not None:
             beyond = order.limit > parent.limit if parent.side is Side.BUY else order.limit < parent.limit

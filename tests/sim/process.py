@@ -20,11 +20,11 @@ from execd.core.execution import Execution
 from execd.core.grid import SECOND, Nanos
 from execd.runtime import replay
 from execd.runtime.advisor import Advisor
+from execd.runtime.arming import arrive, fuse_of, recall
 from execd.runtime.clock import Clock
 from execd.runtime.hands import Hands
 from execd.runtime.journal import Header, Journal, JournalError, JournalFailed, Row
 from execd.runtime.sequencer import Sequencer
-from execd.runtime.session import arrive, fuse_after
 from execd.venues import Venue
 from tests.sim.crew import Crew, Promise
 from tests.sim.disk import Disk
@@ -157,7 +157,7 @@ class Process:
         if isinstance(fact, ParentSubmitted):
             self._take_up(desk.executions[fact.parent.id])
         if isinstance(fact, MarketObserved):
-            arrive(self.wire.fuses[fact.parent], desk.executions[fact.parent])
+            arrive(self.wire.fuses[fact.parent], desk.executions[fact.parent].limits, fact)
         self.oracles.check(desk, now, fact, commands)
 
     def _failed(self, _failure: JournalFailed) -> None:
@@ -342,12 +342,11 @@ class Process:
         """Arm the fuse, as `session.arm`: what earlier lives have sent is counted.  Watch over the parent."""
         if self._lookout is not None:
             self._lookout.watch(execution)
-        self.wire.fuses[execution.parent.id] = fuse_after(
-            execution,
-            self.wire.venue.bid + self.wire.venue.ask,
-            killed=lambda: self.latch is not None,
-            processing=execution.validity,
+        parent, limits, venue = execution.parent, execution.limits, self.wire.venue
+        fuse = self.wire.fuses[parent.id] = fuse_of(
+            parent, limits, venue.bid + venue.ask, killed=lambda: self.latch is not None, processing=execution.validity
         )
+        recall(fuse, limits, self.rows)
 
 
 def short(command: Command) -> str:

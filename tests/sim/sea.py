@@ -83,6 +83,9 @@ NUMBERS: dict[str, float] = {
     "filter changed": 0.5,  # tick and lot size, in the midst of it
     "clock jump": 2,  # of the machine's wall clock, by up to an hour
     "disk full": 1,
+    "process unwell": 1,  # it says itself that it should not trade
+    "clock found off": 1,
+    "limit loosened": 3,  # by a second person, for a while
 }
 TREACHERY: dict[str, float] = {
     # What no venue should do and a client cannot prevent: it must be booked, and must halt us.

@@ -25,7 +25,7 @@ from execd.core.events import (
     StreamRestored,
 )
 from execd.core.grid import MINUTE, SECOND, Lots, Nanos
-from execd.venues import OpenOrder, VenueError
+from execd.venues import OpenOrder, VenueCaps, VenueError
 from execd.venues.fuse import Fuse
 from tests.sim.crew import Promise
 from tests.sim.sea import Crash, Sea, Wreck
@@ -53,6 +53,7 @@ class Wire:
 
     def __init__(self, sea: Sea, venue: Venue, validity: Nanos) -> None:
         self.sea, self.venue, self.validity = sea, venue, validity
+        self.caps = VenueCaps(contiguous_trade_ids=True, own_prints=True, request_validity=validity)
         self.ear: Ear
         self.clock: Callable[[], Nanos]
         self.leaving: Callable[[SubmitOrder], None]

@@ -12,9 +12,12 @@ from decimal import Decimal
 from execd.core.commands import ProposeSlice
 from execd.core.events import (
     Channel,
+    ClockChecked,
     DrainBegun,
+    HealthChanged,
     KillReset,
     KillTripped,
+    LimitOverridden,
     ParentCanceled,
     ParentPaused,
     ParentResumed,
@@ -154,7 +157,15 @@ class World:
 
     def _speak(
         self,
-        fact: ParentPaused | ParentResumed | ParentCanceled | KillReset | KillTripped | DrainBegun,
+        fact: ParentPaused
+        | ParentResumed
+        | ParentCanceled
+        | KillReset
+        | KillTripped
+        | DrainBegun
+        | HealthChanged
+        | ClockChecked
+        | LimitOverridden,
     ) -> None:
         """Let an operator say something, again and again until somebody listens."""
         if not self.process.command(fact) and not isinstance(fact, DrainBegun):
@@ -195,6 +206,17 @@ class World:
             case "disk full":
                 sea.count(fault)
                 self.disk.full_until = sea.now + sea.seconds(1, 60)
+            case "process unwell" | "clock found off":
+                sea.count(fault)
+                unwell = fault == "process unwell"
+                self._speak(HealthChanged("unwell") if unwell else ClockChecked(Nanos(2 * SECOND)))
+                good = HealthChanged(None) if unwell else ClockChecked(Nanos(0))
+                sea.after(sea.seconds(1, 40), self._speak, good)
+            case "limit loosened":
+                sea.count(fault)
+                until = Nanos(sea.now + self.venue.skew + sea.seconds(1, 120))
+                key = sea.rng.choice(("child_quantity", "child_notional", "open_orders"))
+                self._speak(LimitOverridden(victim, key, 10**6, until, "second", "sim"))
             case "pause" | "parent canceled" | "kill" | "drain":
                 self._interfere(fault, victim)
             case _:
@@ -298,6 +320,7 @@ def limits(sea: Sea, order: ParentOrder, *, fair: bool) -> RiskLimits:
         window=Nanos(sometimes(10, 60) * SECOND),
         window_quantity=Lots(sometimes(max(1, order.quantity // 2), 2 * order.quantity)),
         parent_notional=Notional(sometimes(order.quantity * 9_000, 10**13)),
+        day_notional=Notional(sometimes(order.quantity * 20_000, 10**14)),
         collar_bps=sometimes(5, 100),
         rest_bps=sometimes(5, 200),
         period_collar_bps=sometimes(20, 2_000),
@@ -311,6 +334,13 @@ def limits(sea: Sea, order: ParentOrder, *, fair: bool) -> RiskLimits:
         messages_per_second=sometimes(1, 5),
         message_burst=sometimes(1, 10),
         rejects_in_a_row=sometimes(2, 20),
+        rejects_per_minute=sometimes(5, 1_000),
+        same_orders=sometimes(4, 1_000),
+        messages_per_fill=sometimes(5, 1_000),
         children_per_slice=sometimes(4, 200),
+        spread_bps=sometimes(3, 500),
+        swing_bps=sometimes(10, 1_000),
+        slippage_bps=sometimes(2, 1_000),
+        clock_skew=Nanos(SECOND),
         ack_timeout=Nanos(rng.choice((1, 2, 5)) * SECOND),
     )

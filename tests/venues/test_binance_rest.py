@@ -184,7 +184,7 @@ RIGHTS = {
 
 
 def test_a_key_that_may_only_trade_from_one_address_is_seen_as_such() -> None:
-    assert binance_rest.key_permissions(RIGHTS) == KeyPermissions(may_trade=True, may_withdraw=False, ip_listed=True)
+    assert binance_rest.key_permissions(RIGHTS) == KeyPermissions(may_trade=True, ip_listed=True, excess=())
 
 
 @pytest.mark.parametrize("absent", sorted(RIGHTS))

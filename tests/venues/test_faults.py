@@ -200,6 +200,7 @@ async def test_the_venue_drops_a_request_after_its_validity(desk: Desk) -> None:
     windows = [dict(pair.split("=") for pair in body.split("&")) for body in desk.line.sent(f"POST {ORDER}")]
     assert int(windows[0]["recvWindow"]) <= 500
     assert windows[1]["recvWindow"] == "3000"
+    assert {window["selfTradePreventionMode"] for window in windows} == {"EXPIRE_MAKER"}, "asked for, never left out"
     assert int(windows[0]["recvWindow"]) * 1_000_000 >= ccxt_orders.SEND_MARGIN
 
 

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execd.core.events import OrderAccepted, OrderClosed, OrderLost, OrderMissing
+from execd.core.events import (
+    MarketObserved,
+    MarketView,
+    OrderAccepted,
+    OrderClosed,
+    OrderFilled,
+    OrderLost,
+    OrderMissing,
+    Woken,
+)
 from execd.core.grid import BPS, SECOND, Lots, Nanos, Side, Ticks
-from execd.runtime.session import band
+from execd.runtime.arming import band, recall
+from execd.runtime.journal import Row
 from execd.venues.fuse import Fuse
 from tests.core.build import limits as wide
 from tests.venues.helpers import UNHURRIED, a_fill, a_fuse, a_submit
@@ -177,12 +189,30 @@ def test_the_kill_latch_stops_orders_but_does_not_blow_the_fuse() -> None:
 
 
 def test_an_order_of_an_earlier_life_counts_and_its_id_never_passes_again() -> None:
-    fuse = a_fuse(quantity=100)
-    fuse.adopt("p1n1", Lots(60), Lots(20), valid_until=NOON, closed=False)
-    fuse.adopt("p1n2", Lots(30), Lots(10), valid_until=NOON, closed=True)
+    """By the journal's own rows: what was decided in one may have been sent; what the venue said there counts."""
+    fuse, first, second = a_fuse(quantity=100), a_submit(1, 60, at=NOON), a_submit(2, 30, at=NOON)
+    view = MarketView(bid=Ticks(first.limit - 1), ask=Ticks(first.limit + 1))
+    rows = [
+        Row(1, NOON, MarketObserved("p1", view), ()),
+        Row(2, NOON, Woken(), (first,)),
+        Row(3, NOON, a_fill("1", quantity=20), (second,)),
+        Row(4, NOON, OrderFilled(replace(a_fill("2").fill, order="p1n2", quantity=Lots(10))), ()),
+        Row(5, NOON, closed("p1n2", 10), ()),
+    ]
+
+    recall(fuse, wide(), rows)
 
     assert fuse.committed == 70
-    assert fuse.check(a_submit(3, 31), NOON) is not None
+    assert "was sent before" in str(fuse.check(a_submit(1, 1), NOON))
+
+
+def test_the_arrival_price_of_an_earlier_life_is_kept_and_another_parents_is_not_ours() -> None:
+    fuse = a_fuse()
+    recall(fuse, wide(), [Row(1, NOON, MarketObserved("p2", MarketView(bid=Ticks(1), ask=Ticks(3))), ())])
+    assert fuse.check(a_submit(1, 1, 10_000), NOON) is None
+
+    recall(fuse, wide(), [Row(2, NOON, MarketObserved("p1", MarketView(bid=Ticks(99), ask=Ticks(101))), ())])
+    assert "outside of" in str(fuse.check(a_submit(2, 1, 10_000), NOON))
 
 
 def test_a_refused_repeat_is_reported_as_lost_because_the_first_may_live() -> None:
@@ -239,3 +269,55 @@ def test_what_left_and_did_not_come_back_never_exceeds_the_parent(steps: list[tu
             fuse.note(OrderMissing(order), NOON)
 
         assert sum(final.get(order, size) for order, size in sent.items()) <= 100
+
+
+def test_what_the_fuse_says_is_exact() -> None:
+    """An order that it refuses is closed with nothing filled; a repeat is lost; the reason stands in both."""
+    fuse = a_fuse(quantity=100)
+    assert fuse.refusal(a_submit(1, 60, at=NOON), NOON) is None
+    repeated = "fuse: p1n1 was sent before"
+    assert fuse.refusal(a_submit(1, 60, at=NOON), NOON) == OrderLost("p1n1", repeated)
+    assert fuse.refusal(a_submit(2, 1, at=NOON), NOON) == OrderClosed("p1n2", Lots(0), repeated)
+    latched = a_fuse(killed=lambda: True)
+    assert latched.refusal(a_submit(1), NOON) == OrderClosed("p1n1", Lots(0), "killed: the kill latch is set")
+    assert latched.blown is None, "a latch is no breach"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"lowest": 0}, "the fuse's price band 0..1000000000 is empty"),
+        ({"lowest": 6, "highest": 5}, "the fuse's price band 6..5 is empty"),
+        ({"quantity": 0}, "the fuse's quantity and rates must be positive"),
+        ({"per_second": 0}, "the fuse's quantity and rates must be positive"),
+        ({"per_minute": 0}, "the fuse's quantity and rates must be positive"),
+    ],
+)
+def test_a_fuse_that_lets_nothing_pass_is_none(changes: dict[str, int], words: str) -> None:
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        a_fuse(**changes)  # type: ignore[arg-type]  # the table mixes limits only
+    assert a_fuse(lowest=5, highest=5, quantity=1, per_second=1, per_minute=1).committed == 0
+
+
+def test_what_fills_to_the_last_lot_blows_nothing() -> None:
+    fuse = a_fuse(quantity=100)
+    assert fuse.check(a_submit(1, 100), NOON) is None
+    fuse.note(a_fill("1", quantity=100), NOON)
+    assert str(fuse.blown) == "None"
+    fuse.note(a_fill("2", quantity=1), NOON)
+    assert fuse.blown == "the venue filled 101 of 100 lots"
+    fuse.note(a_fill("3", quantity=1), NOON)
+    assert fuse.blown == "the venue filled 101 of 100 lots", "it blows once"
+
+
+def test_a_missing_order_of_an_earlier_life_comes_back_by_the_moments_of_its_rows() -> None:
+    """Not found twice, after its validity and the venue's processing: of the row's time, and of its own order."""
+    order = a_submit(1, 100, at=NOON)
+    dead = Nanos(order.valid_until + 10 * SECOND)
+    early = [Row(2, Nanos(dead - 1), OrderMissing("p1n1"), ()), Row(3, dead, OrderMissing("p1n1"), ())]
+    fuse = a_fuse(quantity=100)
+    recall(fuse, wide(), [Row(1, NOON, Woken(), (order, a_submit(2, 5, at=NOON, order="p2n1"))), *early])
+    assert fuse.committed == 100, "one answer is none, and another parent's order is not ours"
+
+    recall(fuse, wide(), [Row(4, dead, OrderMissing("p1n1"), ())])
+    assert fuse.committed == 0

@@ -223,4 +223,5 @@ async def test_what_paper_says_of_itself() -> None:
     assert world.venue.caps.request_validity > LATENCY
     assert "paper-binance" == await world.venue.account()
     assert [Balance("USDT", "10", "10")] == list(await world.venue.balances())
+    assert Decimal("0.001") == await world.venue.taker_fee()
     await world.stop()

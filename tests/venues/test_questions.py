@@ -63,6 +63,27 @@ async def test_the_account_has_the_exchanges_own_id_and_funds_in_its_own_words(d
     assert Decimal(usdt.total) - Decimal(usdt.free) == blocked
 
 
+async def test_the_taker_fee_is_the_accounts_own(desk: Desk) -> None:
+    assert Decimal("0.001") == await desk.venue.taker_fee()
+
+
+@pytest.mark.parametrize("number", ["", "lots", "NaN", "1e999", "9" * 50])
+async def test_an_account_that_makes_no_sense_is_no_answer(
+    desk: Desk, number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Funds and fees are numbers that can be used, or the question was not answered."""
+
+    async def account() -> dict[str, object]:
+        return {"commissionRates": {"taker": number}, "balances": [{"asset": "BTC", "free": "1", "locked": number}]}
+
+    monkeypatch.setattr(desk.venue, "_account", account)
+
+    with pytest.raises(VenueError):
+        await desk.venue.taker_fee()
+    with pytest.raises(VenueError):
+        await desk.venue.balances()
+
+
 async def test_open_orders_are_listed_with_foreign_ones(desk: Desk) -> None:
     hall = desk.line.exchange.hall
     hall.engine.place(
