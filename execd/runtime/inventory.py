@@ -124,6 +124,7 @@ def _limits(control: Control, risk: RiskFile, settings: Settings) -> Iterator[tu
     for key in control.keys:
         file, _, name = key.rpartition(": ")
         if file == ORDER:
+            yield name, "by the order file"
             continue
         if name == "instruments":
             yield name, ", ".join(risk.instruments) or "none"
