@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import time
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from execd.core.grid import Instrument, Nanos, Notional
 from execd.runtime.settings import Mode, OrderFile
+from execd.runtime.users import named
 
 FOLDER = "approvals"
 VALID = Nanos(24 * 3_600 * 10**9)
@@ -72,9 +72,9 @@ def missing(state_dir: Path, order: OrderFile, mode: Mode, uid: int, now: Nanos)
     if (found.order_sha256, found.mode) != (order.sha256, mode.value):
         return f"{path} is of another order file"
     if owner == uid:
-        return f"it was approved by {_name(owner)}, who runs it: another user must"
+        return f"it was approved by {named(owner)}, who runs it: another user must"
     if not 0 <= age <= VALID:
-        return f"the approval of {_name(owner)} is older than a day"
+        return f"the approval of {named(owner)} is older than a day"
     return None
 
 
@@ -107,10 +107,3 @@ def demand(
     if mode is Mode.LIVE:
         raise ApprovalError(f"{told}: let a second user run `execd approve {order.path} --mode live --reason WORDS`")
     return f"{told}; in mode live it would not start"
-
-
-def _name(uid: int) -> str:
-    try:
-        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
-    except KeyError:
-        return f"uid {uid}"

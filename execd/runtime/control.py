@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -22,6 +21,7 @@ from execd.core.events import Event, ParentCanceled, ParentPaused, ParentResumed
 from execd.runtime.codec import JournalError
 from execd.runtime.door import LOGGER
 from execd.runtime.sequencer import InboxFullError
+from execd.runtime.users import named
 
 SUFFIX = ".sock"
 ASK_TIMEOUT_S = 5.0
@@ -130,10 +130,7 @@ def _who(request: web.Request) -> str:
     assert request.transport is not None, "a request that is being answered has a connection"
     peer: socket.socket = request.transport.get_extra_info("socket")
     _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    try:
-        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
-    except KeyError:
-        return f"uid {uid}"
+    return named(uid)
 
 
 def running(folder: Path) -> dict[str, Path]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pwd
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from execd.runtime.report import moment
 from execd.runtime.settings import InstrumentLimits, LimitSettings
 from execd.runtime.settings_kinds import Span
 from execd.runtime.settings_load import kind_of
+from execd.runtime.users import named
 
 FOLDER = "overrides"
 LONGEST = Nanos(24 * HOUR)
@@ -126,14 +126,14 @@ def _read(path: Path, execution: Execution, now: Nanos, uid: int) -> tuple[Limit
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise OverrideError(f"{path}: not an override ({type(error).__name__})") from error
     if owner == uid:
-        raise OverrideError(f"{_name(owner)} runs this parent: another user must loosen its limits")
+        raise OverrideError(f"{named(owner)} runs this parent: another user must loosen its limits")
     if not reason.strip():
         raise OverrideError("an override needs a reason")
     if key not in KEYS:
         raise OverrideError(f"{key}: knows no exception; allowed: {', '.join(KEYS)}")
     until = Nanos(now + _lasting(lasting))
     whole = _value(key, value, execution.parent.instrument)
-    return LimitOverridden(execution.parent.id, KEYS[key], whole, until, _name(owner), reason), value
+    return LimitOverridden(execution.parent.id, KEYS[key], whole, until, named(owner), reason), value
 
 
 def _lasting(text: str) -> Nanos:
@@ -156,10 +156,3 @@ def _value(key: str, text: str, grid: Instrument) -> int:
     if model is LimitSettings:
         return int(value)
     return grid.lots_down(value) if key.endswith("quantity") else grid.notional_down(value)
-
-
-def _name(uid: int) -> str:
-    try:
-        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
-    except KeyError:
-        return f"uid {uid}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_module
 import os
-import pwd
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from execd.runtime import control, release, scopes
 from execd.runtime.latch import Latch, LatchError
 from execd.runtime.scopes import Target
 from execd.runtime.show import console_for_people
+from execd.runtime.users import named
 
 NUDGE_WITHIN_S = 1.0
 """How long a daemon may take to say that it will look; it looks by itself within `timing.latch_poll`."""
@@ -136,13 +136,8 @@ def _demand_typed(target: Target, latch: Latch, confirm: str | None) -> None:
 
 def who() -> str:
     """The user of this process, by the system and not by the environment; behind sudo, who called it."""
-    uid = os.getuid()
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = "nobody known"
     behind = os.environ.get("SUDO_USER")
-    return f"{name} (uid {uid}{f', sudo by {behind}' if behind else ''})"
+    return f"{named(os.getuid())}{f', sudo by {behind}' if behind else ''}"
 
 
 def healthy(state_dir: Path) -> bool:
