@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from execd.core.grid import BPS, Side, Ticks
+from execd.core.grid import Side, Ticks
 from execd.core.limits import RiskLimits
 from execd.core.orders import ParentOrder
 from execd.runtime.admission import Admission, AdmissionRefused
+from execd.runtime.arming import highest
 from execd.runtime.reconcile import is_ours
 from execd.runtime.settings import OrderFile
 from execd.venues import Balance, Venue
@@ -54,8 +55,8 @@ def worst_price(parent: ParentOrder, limits: RiskLimits, mid2: int) -> Ticks:
     That is its own limit, or what the gate's two collars let pass: the market may move as far from its arrival as the
     period's allows, and an order may lie as far from the market as its own.
     """
-    highest = Ticks(-(-mid2 * (BPS + limits.period_collar_bps) * (BPS + limits.collar_bps) // (2 * BPS * BPS)))
-    return highest if parent.limit is None else min(parent.limit, highest)
+    most = highest(limits, mid2, limits.collar_bps)
+    return most if parent.limit is None else min(parent.limit, most)
 
 
 def demand_funds(order: OrderFile, admission: Admission, mid2: int, standing: Standing) -> None:

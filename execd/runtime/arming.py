@@ -48,12 +48,15 @@ def arrive(fuse: Fuse, limits: RiskLimits, fact: Event) -> None:
 
 
 def band(limits: RiskLimits, reference2: int) -> tuple[Ticks, Ticks]:
-    """The lowest and the highest price in ticks that the gate could ever let pass, around an arrival in half ticks.
+    """The lowest and the highest price in ticks that the gate could ever let pass, around an arrival in half ticks."""
+    away = max(limits.collar_bps, limits.rest_bps)
+    lowest = reference2 * max(0, BPS - limits.period_collar_bps) * max(0, BPS - away) // (2 * BPS * BPS)
+    return Ticks(max(1, lowest)), highest(limits, reference2, away)
 
-    The market may be as far from its arrival as the period's collar allows, and an order as far from the market as its
-    own collar or its resting distance allows: the two multiply.
+
+def highest(limits: RiskLimits, reference2: int, away_bps: int) -> Ticks:
+    """The highest price in ticks of an order that may lie so far above the market, around an arrival in half ticks.
+
+    The market may be as far from its arrival as the period's collar allows: the two multiply.
     """
-    away, whole = max(limits.collar_bps, limits.rest_bps), 2 * BPS * BPS
-    lowest = reference2 * max(0, BPS - limits.period_collar_bps) * max(0, BPS - away) // whole
-    highest = -(-reference2 * (BPS + limits.period_collar_bps) * (BPS + away) // whole)
-    return Ticks(max(1, lowest)), Ticks(highest)
+    return Ticks(-(-reference2 * (BPS + limits.period_collar_bps) * (BPS + away_bps) // (2 * BPS * BPS)))

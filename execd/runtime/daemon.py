@@ -278,10 +278,9 @@ class _Worker:
             # Half as often as the fills: it takes three questions.
             yield self._balance.watch(Nanos(2 * timing.reconcile), self._metrics.drifted)
         yield watch.watch_clock(self._venue, timing.clock_check, lambda offset: self._clock_checked(sequencer, offset))
-        place = files.place(self._job)
         yield loosening.watch(
             self._job.settings.state_dir,
-            place.socket.stem,
+            self._session.journal.path.stem,
             execution,
             self._clock,
             lambda fact: self._recorded(sequencer, fact),
@@ -372,6 +371,7 @@ class _Worker:
         held = KILLED if execution.killed else execution.held(self._clock())
         alive = execution.blotter.alive.values()
         latch = self._session.latch
+        latched = latch.latched
         return {
             **as_dict(self._report(self._verdict or unknown)),
             "held": held,
@@ -379,7 +379,7 @@ class _Worker:
             "open_orders": len(alive),
             "in_doubt": sum(order.state is OrderState.IN_DOUBT for order in alive),
             "kill": {
-                "latched": [scope.value for scope in latch.latches if scope in latch.latched],
+                "latched": [scope.value for scope in latch.latches if scope in latched],
                 "causes": [f"{scope.value}: {cause.cause} (by {cause.by})" for scope, cause in latch.causes()],
                 "clear": self._sweep.clear,
             },

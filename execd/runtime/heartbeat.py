@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from execd.runtime.complaints import Complaints
+from execd.runtime.durable import sync_folder
 
 FOLDER, SUFFIX = "active", ".beat"
 
@@ -129,8 +130,4 @@ def _write(path: Path, record: bytes, *, durable: bool = False) -> None:
     finally:
         os.close(handle)
     if durable:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)

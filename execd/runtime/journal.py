@@ -29,6 +29,7 @@ from execd.core.events import Event
 from execd.core.grid import Nanos
 from execd.runtime import journal_file
 from execd.runtime.codec import SCHEMA, JournalError, encode, encode_all
+from execd.runtime.durable import sync_folder
 from execd.runtime.journal_file import Header, Row, Start, link
 
 __all__ = ["Header", "Journal", "JournalError", "JournalFailed", "Row", "Start"]
@@ -361,7 +362,7 @@ def _prepare(connection: apsw.Connection, path: Path, header: Header, *, create:
             connection.execute("INSERT INTO header VALUES (1, ?)", (journal_file.pack(header),))
             connection.execute(f"PRAGMA user_version={SCHEMA}")
             connection.execute(f"PRAGMA application_id={journal_file.APPLICATION}")
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     found = journal_file.read(connection, path)
     _same(path, found.header, header)
     return found
@@ -374,15 +375,6 @@ def _same(path: Path, stored: Header, wanted: Header) -> None:
         have, want = getattr(stored, name), getattr(wanted, name)
         if have != want:
             raise JournalError(f"{path}: the journal is of another {words}: it holds {have}, this start has {want}")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the file's name durable, not only its content."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _closing(connection: apsw.Connection, path: Path) -> Iterator[Row]:

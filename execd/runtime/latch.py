@@ -24,6 +24,7 @@ from enum import Enum
 from pathlib import Path
 
 from execd.core.grid import Nanos
+from execd.runtime.durable import sync_folder
 
 NAME = "KILL"
 
@@ -131,7 +132,7 @@ class Latch:
                 # The leading line break ends what a torn write, or a hand, may have left.  What is known already is
                 # synced once more: whoever wrote it may have died before.
                 _write(self.path, b"" if known else b"\n" + record + b"\n")
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
         except OSError as error:
             raise LatchError(f"{self.path}: the kill switch cannot be written: {error.strerror}") from error
 
@@ -155,7 +156,7 @@ class Latch:
                 os.fsync(handle)
             finally:
                 os.close(handle)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
 
     def reset(self, by: str, reason: str, unproven: Sequence[str] = ()) -> tuple[Cause, ...]:
         """Release the latch on a human's word; returns the causes, which the log keeps together with it.
@@ -180,7 +181,7 @@ class Latch:
                 record |= {"unproven": list(unproven)} if unproven else {}
                 _write(self.log, json.dumps(record).encode("ascii") + b"\n")
                 self.path.unlink()
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
                 return causes
         except OSError as error:
             raise LatchError(f"{self.path}: the kill switch cannot be reset: {error.strerror}") from error
@@ -268,14 +269,6 @@ def _write(path: Path, content: bytes) -> None:
     try:
         while content:
             content = content[os.write(handle, content) :]
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
         os.fsync(handle)
     finally:
         os.close(handle)
