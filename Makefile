@@ -18,6 +18,8 @@ EVALUATE_FLAGS ?=
 PYTEST_FLAGS ?= -n 2
 SEEDS ?= 2000
 FUZZ_SECONDS ?= 60
+# Further flags of `make bench` and `make bench-streams`, as --quick.
+BENCH_FLAGS ?=
 # What `make mutmut` changes, of tests/mutation.py's list; empty: all of it.
 MUTATE ?=
 FIRST ?= 0
@@ -33,12 +35,12 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo backtest train evaluate test check sim mutants mutmut crash format lock dashboard image bench-decision bench-kill bench-papers bench-ceiling fuzz clean
+.PHONY: help install demo backtest train evaluate test check sim mutants mutmut crash format lock dashboard image bench bench-streams bench-decision bench-kill bench-startup bench-tracker bench-papers bench-ceiling fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: PYTHON, TORCH_INDEX, ORDER, TICKS, BACKTEST_FLAGS, MODELS, DATA, EVALUATE_FLAGS, PYTEST_FLAGS, SEEDS, FIRST, MUTATE, IMAGE, BASE, IMAGE_FLAGS (told in the Makefile's head)."
+	@echo "  Variables: PYTHON, TORCH_INDEX, ORDER, TICKS, BACKTEST_FLAGS, MODELS, DATA, EVALUATE_FLAGS, PYTEST_FLAGS, SEEDS, FIRST, MUTATE, BENCH_FLAGS, IMAGE, BASE, IMAGE_FLAGS (told in the Makefile's head)."
 
 install: $(STAMP) ## make .venv with every pinned package and execd itself
 	@echo "execd is in $(BIN)/execd"
@@ -124,11 +126,23 @@ image: ## build the container image with buildah or docker
 		docker build --build-arg BASE=$(BASE) $(IMAGE_FLAGS) --tag $(IMAGE) . ; \
 	fi
 
+bench: install ## measure from tick to order, beside a bare loop, ccxt.pro and nautilus_trader: 20 minutes
+	$(BIN)/python -m benchmarks.tick_to_order $(BENCH_FLAGS)
+
+bench-streams: install ## measure the data plane beside ccxt.pro, cryptofeed and a bare loop: 15 minutes
+	$(BIN)/python -m benchmarks.streams $(BENCH_FLAGS)
+
 bench-decision: install ## measure how long a decision takes
 	$(BIN)/python benchmarks/decision.py
 
 bench-kill: install ## measure how fast the kill switch is with twenty open orders: 8 minutes
 	$(BIN)/python -m benchmarks.kill
+
+bench-startup: install ## measure how long execd takes to start, ten whole processes a figure: 1 minute
+	$(BIN)/python -m benchmarks.startup
+
+bench-tracker: install ## measure what a print costs in the tracker, and whether its memory grows: 2 minutes
+	$(BIN)/python -m benchmarks.tracker
 
 bench-papers: install ## run the paper author's packages on the same windows, in an environment of their own
 	nice -n 10 $(BIN)/python -m benchmarks.papers --data $(DATA)/bars/binance_perp_30m

@@ -6,18 +6,18 @@ traceback; what a machine reads goes to standard output, all else to standard er
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from execd.runtime.launch import Job
 
 DONE, UNEXPECTED, USAGE, UNFILLED, INTERLOCK, HUMAN, BAD_INPUT = 0, 1, 2, 3, 4, 5, 78
@@ -85,7 +85,9 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Work a parent order to its end.  The same command again resumes a parent that was interrupted."""
-    with _one_message():
+    from execd.runtime.loop import quick_start
+
+    with _one_message(), quick_start():
         job = _job(parent_order, config, state_dir, mode, exchange, tape, speed, metrics_port, live=live, fresh=fresh)
         code = _run(job, json=json)
     raise typer.Exit(code)
@@ -106,10 +108,10 @@ def check(
 ) -> None:
     """Say all that is wrong with an order, or show its plan.  Nothing is sent."""
     with _one_message():
-        from execd.runtime import checking
+        from execd.runtime import checking, loop
 
         job = _job(parent_order, config, state_dir, mode, exchange, tape, speed, None, live=live, fresh=False)
-        found = asyncio.run(checking.check(job))
+        found = loop.run(checking.check(job))
         checking.show(found, json=json)
     raise typer.Exit(DONE)
 
@@ -277,12 +279,12 @@ def watchdog(
     Run it beside `execd run`, as a process of its own, with a key of its own, until a signal ends it.
     """
     with _one_message():
-        from execd.runtime import watchdog_run
+        from execd.runtime import loop, watchdog_run
         from execd.runtime.overrides import override
         from execd.runtime.settings import Settings, load
 
         settings = override(load(config, Settings), state_dir=state_dir, mode=mode, metrics_port=None)
-        found = asyncio.run(watchdog_run.run(watchdog_run.Post(settings, exchange, once=once)))
+        found = loop.run(watchdog_run.run(watchdog_run.Post(settings, exchange, once=once)))
         if json:
             sys.stdout.write(_json(found.as_dict()) + "\n")
     raise typer.Exit(HUMAN if once and found.latched else DONE)
@@ -482,12 +484,12 @@ def backtest(
 
 
 def _run(job: Job, *, json: bool) -> int:
-    from execd.runtime import daemon, screen
+    from execd.runtime import daemon, loop, screen
     from execd.runtime.report import as_json
     from execd.runtime.show import console_for_people, show
 
     with screen.open_screen(quiet=json) as shown:
-        result = _with_uvloop(daemon.run(job, shown))
+        result = loop.run(daemon.run(job, shown))
     found = result.report
     if json:
         sys.stdout.write(as_json(found) + "\n")
@@ -499,15 +501,6 @@ def _run(job: Job, *, json: bool) -> int:
     if not found.verdict.agrees:
         return HUMAN
     return DONE if found.complete or found.state == "canceled" else UNFILLED
-
-
-def _with_uvloop(coroutine: Any) -> Any:
-    try:
-        import uvloop
-    except ImportError:  # not made for every platform
-        return asyncio.run(coroutine)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(coroutine)
 
 
 def _job(
@@ -550,6 +543,8 @@ def _state_dir(config: Path, state_dir: Path | None) -> Path:
 
 
 def _speed(text: str) -> Fraction:
+    from fractions import Fraction
+
     try:
         speed = Fraction(text)
     except (ValueError, ZeroDivisionError):

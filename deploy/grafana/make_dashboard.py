@@ -138,6 +138,20 @@ PROGRESS = (
         width=12,
     ),
     Panel(
+        "Market VWAP: how much is known",
+        "Share of the market's trades that are in the VWAP. Below 1 the slippage has an error, bounded beside.",
+        "percentunit",
+        (Query(f"execd_vwap_coverage_ratio{{{PARENT}}}", "{{parent_id}}"),),
+        width=12,
+    ),
+    Panel(
+        "Market VWAP: error at most",
+        "By how much the VWAP can be off because of the trades that are missing. 0 where none is.",
+        "none",
+        (Query(f"execd_vwap_error_bound_bps{{{PARENT}}}", "{{parent_id}} bps"),),
+        width=12,
+    ),
+    Panel(
         "Participation",
         "Own filled quantity as a share of the market's volume since the start.",
         "percentunit",

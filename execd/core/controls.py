@@ -240,6 +240,15 @@ CONTROLS: tuple[Control, ...] = (
         "P22b", "spread", "the spread is too wide, or a side of the book is empty", "refuse", ("spread_bps",), test=GATE
     ),
     Control(
+        "P22c",
+        "complete market data",
+        "trades of the participation window have been missing for more than 2 s without a break",
+        "orders rest only, none crosses the spread, in the last slice neither, until the trades have been fetched or "
+        "lie further back than the window",
+        ("participation_window",),
+        test="tests/core/test_suspect.py",
+    ),
+    Control(
         "P23",
         "clock",
         "our clock is too far off the exchange's, as measured every `timing.clock_check`",

@@ -29,7 +29,6 @@ from execd.core.events import (
     ParentPaused,
     ParentResumed,
     ParentSubmitted,
-    Print,
     ProposalFailed,
     Recovered,
     ShadowProposed,
@@ -53,15 +52,14 @@ class Desk:
         self._health: HealthChanged | None = None
         self._clock: ClockChecked | None = None
 
-    def observe(self, now: Nanos, event: Print) -> None:
-        """Show a print to every execution.  They share one symbol; a sequencer runs per symbol."""
-        for execution in self.executions.values():
-            execution.observe(now, event)
-
     def deadline(self) -> Nanos | None:
         """The earliest moment at which an execution wants to be woken."""
-        deadlines = [moment for e in self.executions.values() if (moment := e.deadline()) is not None]
-        return min(deadlines, default=None)
+        earliest = None
+        for execution in self.executions.values():
+            moment = execution.deadline()
+            if moment is not None and (earliest is None or moment < earliest):
+                earliest = moment
+        return earliest
 
     def handle(self, now: Nanos, event: Event) -> list[Command]:
         """Route a fact and gather the commands that it causes."""

@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
+from typing import final
+
+import msgspec
 
 from execd.core.grid import HOUR, SECOND, Lots, Nanos, Notional, Side, Ticks
 from execd.core.limits import RiskLimits
@@ -18,29 +22,59 @@ from execd.core.orders import Fill, ParentOrder
 # ------------------------------------------------------------------------------------------------------ data plane
 
 
-@dataclass(frozen=True, slots=True)
-class TradePrinted:
-    """A public execution on the tape.  `at` is the venue's time; `taker` the side of the aggressor."""
+@final
+class TradePrinted(msgspec.Struct, frozen=True, gc=False):
+    """A public execution on the tape.  `at` is the venue's time; `taker` the side of the aggressor.
+
+    `count`: for how many trades it stands where the venue merges them; their ids end with `id`.
+    """
 
     id: int
     price: Ticks
     quantity: Lots
     at: Nanos
     taker: Side
+    count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class QuoteChanged:
-    """Best bid and ask with their sizes.  `at` is the venue's time where it gives one, else ours."""
+@final
+class QuoteChanged(msgspec.Struct, frozen=True, gc=False):
+    """Best bid and ask with their sizes.  `at` is the venue's time where it gives one, else ours.
+
+    `update`: the venue's rising number of the change, to tell a late one of two connections; 0 where it gives none.
+    """
 
     bid: Ticks
     bid_size: Lots
     ask: Ticks
     ask_size: Lots
     at: Nanos
+    update: int = 0
 
 
-Print = TradePrinted | QuoteChanged
+@final
+class TradeBusted(msgspec.Struct, frozen=True, gc=False):
+    """The venue has taken a trade back: it did not happen."""
+
+    id: int
+
+
+@final
+class TradeCorrected(msgspec.Struct, frozen=True, gc=False):
+    """The venue has changed a trade: what it is now, under its old id."""
+
+    trade: TradePrinted
+
+
+@final
+class PrintsMissed(msgspec.Struct, frozen=True, gc=False):
+    """Between these venue times trades may have been missed; how many, the venue's ids do not tell."""
+
+    since: Nanos
+    until: Nanos
+
+
+Print = TradePrinted | QuoteChanged | TradeBusted | TradeCorrected | PrintsMissed
 
 # ----------------------------------------------------------------------------------------------- what a decision sees
 
@@ -88,14 +122,30 @@ UNKNOWN_HOURS = Hours(Nanos(0), (), ())
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """Trade ids [first, last] that were not seen, and the venue's times of the trades beside them."""
+
+    first: int
+    last: int
+    since: Nanos
+    until: Nanos
+
+
+@dataclass(frozen=True, slots=True)
 class MarketView:
     """The market as a decision sees it: all that the core ever uses of the prints.
 
     `*_at` are our own receive times.  `volume` and `notional` count the prints of the parent's window so far, by venue
-    time and own prints included; `gaps` are ranges of trade ids [first, last] that were not seen and are not yet
-    back-filled, `lost` counts ids that never will be.  `minute_*` cover the last 60 s, `trailing_volume` the
-    participation window, `low` and `high` the trades of the last 10 s.  `bars` holds only those that changed since the
-    last view.
+    time and own prints included, `trades` for how many trades they stand; `elapsed` is how much of the window has
+    passed by the venue's time.  `minute_*` cover the last 60 s, `trailing_volume` the participation window, `low` and
+    `high` the trades of the last 10 s.  `bars` holds only those that changed since the last view.
+
+    What is not known of the window: `gaps` are the ranges of trade ids that may concern it, were not seen and are not
+    yet back-filled; `lost` counts trades that never will be, or were taken back too late to be found; `holes` are spans
+    [since, until] of venue time, inside the window, in which trades may have been missed that no id tells of.  Until
+    `blind_until`, which is one of the holes, nobody has looked back yet; None: all of that has been looked at.
+    `largest`, `window_low`, `window_high` and `peak`, the largest print of the window, its lowest and highest price and
+    the volume of its busiest second, bound what that can change (`core/coverage.py`).
     """
 
     bid: Ticks | None = None
@@ -116,9 +166,36 @@ class MarketView:
     notional: Notional = Notional(0)
     trades: int = 0
     first_id: int | None = None
-    gaps: tuple[tuple[int, int], ...] = ()
+    elapsed: Nanos = Nanos(0)
+    gaps: tuple[Gap, ...] = ()
     lost: int = 0
+    holes: tuple[tuple[Nanos, Nanos], ...] = ()
+    blind_until: Nanos | None = None
+    largest: Lots = Lots(0)
+    window_low: Ticks | None = None
+    window_high: Ticks | None = None
+    peak: Lots = Lots(0)
     bars: tuple[Bar, ...] = ()
+
+    @property
+    def missing(self) -> int:
+        """How many trades of the window are known not to be in its sums; those in holes nobody can count."""
+        return self.lost + sum(gap.last - gap.first + 1 for gap in self.gaps)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trade of the window so far is in its sums, as far as ids and streams tell."""
+        return not (self.missing or self.holes)
+
+    @property
+    def coverage(self) -> Fraction:
+        """How much of the window so far is known, from 0 to 1, and 1 only if it is complete.
+
+        The share of the ids that were seen, times the share of the time that lies in no hole.
+        """
+        trades = Fraction(self.trades, self.trades + self.missing) if self.missing else Fraction(1)
+        unseen = sum(until - since + 1 for since, until in self.holes)
+        return trades * (1 - Fraction(unseen, self.elapsed)) if unseen else trades
 
     @property
     def mid2(self) -> int | None:

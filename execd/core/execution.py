@@ -1,6 +1,6 @@
 """One parent order, from first look to last fill.
 
-    prints in  -> `observe`  (nothing out)
+    prints in  -> `observe`  (nothing out; what was waited for brings the deadline forward)
     facts in   -> `handle`   -> commands out
     `deadline` -> when to wake us if nothing happens
 
@@ -14,7 +14,7 @@ from collections import Counter
 from enum import Enum
 from typing import assert_never
 
-from execd.core import doubt, risk, router
+from execd.core import awaited, doubt, risk, router
 from execd.core.blotter import Blotter, Report
 from execd.core.commands import (
     CancelOrder,
@@ -69,6 +69,12 @@ from execd.core.vwap import VwapTracker
 
 LOOK_EVERY = Nanos(SECOND // 2)
 """How often we look again while something outside keeps us from trading."""
+
+BROUGHT_EVERY = Nanos(5_000_000)
+"""Between two looks that a print has brought forward: a flood of prints is no flood of decisions."""
+
+INCOMPLETE = "market data are incomplete: resting only"
+"""The ledger's note of a slice that would have crossed by now."""
 
 LIST_TRIES_MAX = 150
 """How often we ask for fills that the venue counted but has not itemised, before we end without them: five minutes."""
@@ -129,6 +135,13 @@ class Execution:
         self._lately = Throttle()
         self._day_spent = submitted.day_spent
         self._hold_until = Nanos(0)
+        # Where the market alone is in the way: until when that is not told again, and whether it is stale, or the gate
+        # refuses.  Then the print that may end it: prints are in no journal, they move the deadline and decide nothing.
+        self._blocked_until = Nanos(0)
+        self._blocked_stale = False
+        self._awaited: awaited.Awaited | None = None
+        self._brought = False
+        self._bring_from = Nanos(0)
         self._listed_at: Nanos | None = None
         self._list_tries = 0
         self._wake: Nanos | None = Nanos(0)
@@ -152,9 +165,19 @@ class Execution:
 
     # -------------------------------------------------------------------------------------------------- the port
 
-    def observe(self, now: Nanos, event: Print) -> None:
-        """Take a print or a quote into account.  O(1); touches no order."""
+    def observe(self, now: Nanos, event: Print) -> bool:
+        """Take a print or a quote into account; True where it has brought the deadline forward.
+
+        O(1); touches no order and decides nothing.
+        """
         self.tracker.observe(now, event)
+        if self._awaited is None or not self._awaited.met(event):
+            return False
+        self._awaited, self._brought = None, True
+        look_at = Nanos(min(max(now, self._bring_from), now + BROUGHT_EVERY))
+        self._bring_from = Nanos(look_at + BROUGHT_EVERY)
+        self._wake_at(look_at)
+        return True
 
     def deadline(self) -> Nanos | None:
         """When `handle(now, Woken())` should come if nothing else does; None: never."""
@@ -218,8 +241,13 @@ class Execution:
 
     # ------------------------------------------------------------------------------------------------- the market
 
+    def suspect(self, now: Nanos) -> str | None:
+        """Why orders only rest now, in words: trades are missing; None where the market's data are complete enough."""
+        return self.guard.suspect(now)
+
     def _see(self, now: Nanos, view: MarketView) -> None:
         self.market = view
+        self.guard.miss(now, view)
         if self.phase is Phase.WORKING:
             self.guard.feel(now, view)
         for bar in view.bars:
@@ -349,7 +377,7 @@ class Execution:
 
     def _step(self, now: Nanos) -> list[Command]:
         """After any fact: doubts first, then what the phase demands.  Sets the next deadline."""
-        self._wake = None
+        self._wake = self._awaited = None
         if self.phase is Phase.DONE:
             return []
         commands = self._resolve_doubts(now)
@@ -366,6 +394,8 @@ class Execution:
             commands += self._cancel_working(now)
             self._wake_at(Nanos(now + LOOK_EVERY))
             self._wake_at(self.parent.end)
+            if not self.killed and self._stopped(now) is None:
+                self._wait_for(now, awaited.news(self.market), stale=True)
         else:
             commands += self._work(now)
         return commands
@@ -378,6 +408,10 @@ class Execution:
 
     def held(self, now: Nanos) -> str | None:
         """Why no new order may be sent now, in words; None if one may (the gate has its say all the same)."""
+        return self._stopped(now) or risk.stale(now, self.market, self.limits)
+
+    def _stopped(self, now: Nanos) -> str | None:
+        """Why, whatever the market is like."""
         if self.halted:
             return self.halted
         if self.guard.disabled:
@@ -390,7 +424,7 @@ class Execution:
             return f"the {channel.value} stream is down: {why}"
         if any(order.state is OrderState.IN_DOUBT for order in self.blotter.alive.values()):
             return "an order is in doubt"
-        return self.guard.paused(now) or risk.stale(now, self.market, self.limits)
+        return self.guard.paused(now)
 
     def _resolve_doubts(self, now: Nanos) -> list[Command]:
         commands: list[Command] = []
@@ -437,7 +471,12 @@ class Execution:
         if now < self._hold_until:
             self._wake_at(self._hold_until)
             return []
-        step = router.plan(now, self.parent, slice_, self.market, list(self.blotter.alive.values()), self.committed)
+        passive = self.suspect(now) is not None
+        if passive and now >= router.cross_at(self.parent, slice_):
+            record.notes[INCOMPLETE] = 1
+            self._wake_at(Nanos(now + LOOK_EVERY))
+        alive = list(self.blotter.alive.values())
+        step = router.plan(now, self.parent, slice_, self.market, alive, self.committed, passive=passive)
         match step:
             case router.Cancel(order=order):
                 return [self._cancel(now, order)]
@@ -456,19 +495,17 @@ class Execution:
         view = self.risk_view(now)
         most, binding = risk.allowance(view, draft.limit)
         if most < draft.quantity:
-            draft = risk.Draft(draft.side, most, draft.limit, draft.kind, draft.slice)
+            small = most < self.parent.instrument.least(draft.limit)
+            if small and not self._hold_back(view, binding, draft):
+                return []
             record.note(f"clipped by {binding.name.lower()}")
             self.clipped[binding.value] += 1
-            if most < self.parent.instrument.least(draft.limit):
-                return self._hold_back(now)
+            if small:
+                return []
+            draft = risk.Draft(draft.side, most, draft.limit, draft.kind, draft.slice)
         verdict = risk.check(draft, view)
         if isinstance(verdict, risk.Refused):
-            record.note(f"refused: {verdict.refusal.name.lower()}")
-            self.refused[verdict.refusal.value] += 1
-            refusal = RecordRefusal(self.parent.id, record.number, verdict.refusal.value, verdict.words)
-            if verdict.refusal is risk.Refusal.REPEATED:
-                self.guard.disable("repeated", verdict.words)
-            return [*self._hold_back(now), refusal]
+            return self._refused(view, record, verdict)
         order = router.child(verdict, self.parent, len(self.blotter.orders) + 1)
         self.blotter.add(order)
         self._lately.order(now, order.quantity, order.limit)
@@ -488,10 +525,37 @@ class Execution:
             )
         ]
 
-    def _hold_back(self, now: Nanos) -> list[Command]:
-        self._hold_until = Nanos(now + router.RETRY)
+    def _refused(self, view: risk.RiskView, record: SliceRecord, verdict: risk.Refused) -> list[Command]:
+        refusal = verdict.refusal
+        if not self._hold_back(view, refusal, verdict.draft):
+            return []
+        record.note(f"refused: {refusal.name.lower()}")
+        self.refused[refusal.value] += 1
+        if refusal is risk.Refusal.REPEATED:
+            self.guard.disable("repeated", verdict.words)
+        return [RecordRefusal(self.parent.id, record.number, refusal.value, verdict.words)]
+
+    def _hold_back(self, view: risk.RiskView, refusal: risk.Refusal, draft: risk.Draft) -> bool:
+        """Send nothing for a while; shorter where only the market is in the way.  False where that was told already."""
+        condition = awaited.after(refusal, draft, view)
+        if condition is not None:
+            return self._wait_for(view.now, condition, stale=False)
+        self._hold_until = Nanos(view.now + router.RETRY)
         self._wake_at(self._hold_until)
-        return []
+        return True
+
+    def _wait_for(self, now: Nanos, condition: awaited.Awaited, *, stale: bool) -> bool:
+        """Look again in a while, sooner where a print brings what is missing; True where this while begins now.
+
+        A print brings one look forward in a while: one that was in vain is not told, and brings no other.
+        """
+        begins = now >= self._blocked_until or stale is not self._blocked_stale
+        if begins:
+            self._blocked_until, self._blocked_stale, self._brought = Nanos(now + router.RETRY), stale, False
+        if not self._brought:
+            self._awaited = condition
+        self._wake_at(self._blocked_until)
+        return begins
 
     def risk_view(self, now: Nanos) -> risk.RiskView:
         """All that the gate looks at, at a moment.  What it trims is older than any later moment could ask for."""
@@ -524,6 +588,7 @@ class Execution:
             rejects=self._rejects,
             children=self.ledger[number].children if number in self.ledger else 0,
             lately=self._lately,
+            suspect=self.suspect(now),
             clock_offset=self.clock_offset,
             unwell=self.unwell,
         )

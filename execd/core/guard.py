@@ -1,7 +1,7 @@
 """What stops a parent beyond the gate: a jump of the market, a cost, a fill or a repeat that a person must look at.
 
 Promise: what disables a parent is told once, and only an operator's word lifts it; a limit that a second person has
-loosened is loose until its moment and no longer.
+loosened is loose until its moment and no longer.  What makes it only rest, trades that are missing, ends by itself.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ SWING_PAUSE = Nanos(30 * SECOND)
 SWINGS_MAX = 3
 """So many jumps within an hour end in a halt that a person lifts."""
 
+GRACE = Nanos(2 * SECOND)
+"""How long trades may be missing before the market's data are suspect: a jump of the ids is normally back-filled within
+a second, and is not worth a change of mind."""
+
 
 class Guard:
     """Stands over one parent.  `disabled` says why only an operator lets it go on, None where nothing does."""
@@ -34,6 +38,8 @@ class Guard:
         self._overrides: list[LimitOverridden] = []
         self._swings: list[Nanos] = []
         self._alarms: list[RaiseAlarm] = []
+        self._missing_since: Nanos | None = None
+        self._whole_at = Nanos(0)
 
     def in_force(self, now: Nanos) -> RiskLimits:
         """The limits as they are now: those of the start, but for what a second person has loosened for a while."""
@@ -62,6 +68,31 @@ class Guard:
         self._swings = [*(moment for moment in self._swings if moment > now - HOUR), now]
         if len(self._swings) >= SWINGS_MAX:
             self.disable("volatility", f"{swing}, the {SWINGS_MAX}rd time in an hour")
+
+    def miss(self, now: Nanos, view: MarketView) -> None:
+        """Note since when, without a break, trades of the participation window are missing.
+
+        Nobody looks between two views: what one shows for the first time is missing since the trade after it.
+        """
+        window = self._limits.participation_window
+        untils = [*(gap.until for gap in view.gaps), *(until for _, until in view.holes)]
+        recent = [until for until in untils if now < until + window]
+        since = self._missing_since
+        if since is None or now >= self._whole_at:  # The latter: it has left the window since the last view.
+            since = now
+        self._missing_since = min(since, *recent) if recent else None
+        self._whole_at = Nanos(max(recent, default=0) + window)
+
+    def suspect(self, now: Nanos) -> str | None:
+        """Why the market's data are too incomplete to cross the spread on, in words; None where they are not."""
+        since = self._missing_since
+        if since is None or now >= self._whole_at or now - since <= GRACE:
+            return None
+        window = self._limits.participation_window // SECOND
+        return (
+            f"market data are incomplete: trades of the last {window} s have been missing for "
+            f"{(now - since) // SECOND} s; orders rest and do not cross"
+        )
 
     def examine(self, order: ChildOrder, fill: Fill) -> None:
         """A fill through its own limit: no exchange does that, so that whoever says so is broken, or we are."""

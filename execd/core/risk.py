@@ -46,6 +46,7 @@ class Refusal(Enum):
     WINDOW = "P21b"
     STALE = "P22"
     SPREAD = "P22b"
+    INCOMPLETE = "P22c"
     CLOCK = "P23"
     UNWELL = "P28"
     BROKEN = "P0"
@@ -87,8 +88,9 @@ class RiskView:
     `held` names why the parent may not trade (paused, draining, a stream down), None when it may.  `window_used` are
     lots that filled in the rolling window or still may; `own_trailing` our fills in the participation window;
     `tape_includes_own` says whether they are in the market's volume too.  `spent` is notional filled plus the worst
-    case of what may still fill, `day_spent` the same of the account's other parents of the day.  `clock_offset` is by
-    how much our clock is off the venue's, `unwell` why this process cannot be trusted, None where it can.
+    case of what may still fill, `day_spent` the same of the account's other parents of the day.  `suspect` says why the
+    market's data are too incomplete to cross on, None where they are not.  `clock_offset` is by how much our clock is
+    off the venue's, `unwell` why this process cannot be trusted, None where it can.
     """
 
     now: Nanos
@@ -111,6 +113,7 @@ class RiskView:
     rejects: int
     children: int
     lately: Throttle
+    suspect: str | None
     clock_offset: Nanos
     unwell: str | None
 
@@ -150,10 +153,11 @@ def participation_room(view: RiskView) -> Lots:
     return Lots(max(0, most - view.own_trailing - view.leaves))
 
 
-def allowance(view: RiskView, limit: Ticks) -> tuple[Lots, Refusal]:
+def allowance(view: RiskView, limit: Ticks, *, but: Refusal | None = None) -> tuple[Lots, Refusal]:
     """The largest quantity at a price that the quantity controls would let pass, and the control that binds.
 
-    The router's wish is clipped to it, so that a slice is made smaller rather than refused whole.
+    The router's wish is clipped to it, so that a slice is made smaller rather than refused whole.  `but` leaves one
+    control out, to see what the others would let pass.
     """
     limits, parent = view.limits, view.parent
     price = max(1, limit)
@@ -171,7 +175,7 @@ def allowance(view: RiskView, limit: Ticks) -> tuple[Lots, Refusal]:
     ]
     if parent.budget is not None:
         rooms.append(((parent.budget - view.spent) // price, Refusal.BUDGET))
-    least, refusal = min(rooms, key=lambda room: room[0])
+    least, refusal = min((room for room in rooms if room[1] is not but), key=lambda room: room[0])
     return Lots(max(0, least)), refusal
 
 
@@ -394,6 +398,11 @@ def _spread(_draft: Draft, view: RiskView) -> Words:
     return None
 
 
+def _incomplete(draft: Draft, view: RiskView) -> Words:
+    """The router rests by itself while the data are suspect; who crosses all the same is stopped here."""
+    return view.suspect if draft.kind is OrderKind.TAKE else None
+
+
 def _clock(_draft: Draft, view: RiskView) -> Words:
     most = view.limits.clock_skew
     if abs(view.clock_offset) > most:
@@ -426,6 +435,7 @@ CONTROLS: tuple[tuple[Refusal, Control], ...] = (
     (Refusal.CLOCK, _clock),
     (Refusal.STALE, _stale),
     (Refusal.SPREAD, _spread),
+    (Refusal.INCOMPLETE, _incomplete),
     (Refusal.REPEATED, _repeated),
     (Refusal.CHILDREN, _children),
     (Refusal.ROOM, _room),

@@ -3,7 +3,8 @@
     plan  ->  Cancel | Draft | Wait
 
 Promise: never more than one order at work for a slice, no replacement before the venue has said that the old order can
-trade no more, nothing rounded up.  The router sends nothing: it says what it would do now and when to ask again.
+trade no more, nothing rounded up, no crossing where it is told to be passive.  The router sends nothing: it says what
+it would do now and when to ask again.
 """
 
 from __future__ import annotations
@@ -83,9 +84,11 @@ def plan(
     market: MarketView,
     alive: list[ChildOrder],
     committed: Lots,
+    *,
+    passive: bool,
 ) -> Cancel | Draft | Wait:
-    """Say what to do now for a slice, given the orders that are alive.  Needs a quote."""
-    kind = OrderKind.TAKE if now >= cross_at(parent, slice_) else OrderKind.REST
+    """Say what to do now for a slice, given the orders that are alive; `passive`: never cross.  Needs a quote."""
+    kind = OrderKind.TAKE if now >= cross_at(parent, slice_) and not passive else OrderKind.REST
     for order in alive:
         if order.state is OrderState.WORKING and (why := _in_the_way(now, parent, slice_, market, order, kind)):
             return Cancel(order, why)

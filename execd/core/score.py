@@ -9,16 +9,19 @@ Measures, positive = a cost to the client, s = +1 for a buy and -1 for a sell:
 The slippage of an allocation alone asks what a schedule is worth without its execution: each slice filled at the
 market's average price in it.
 
-The market's VWAP over [start, end) is by venue time, with and without our own prints.
+The market's VWAP over [start, end) is by venue time, with and without our own prints.  Where trades are missing from
+it, `core/coverage.py` bounds by how much it, and so what is compared with it, can be off.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+from execd.core.coverage import Missed, error, missed
 from execd.core.execution import Execution
 from execd.core.grid import BPS
 from execd.core.orders import Fill, Liquidity
@@ -42,7 +45,9 @@ class Benchmark:
 class Score:
     """The result of a parent so far.  Prices in ticks, exact; quantities in lots.
 
-    `missing` counts public trades that we know we did not see: 0 means that the benchmark is complete.
+    `missing` counts public trades that we know we did not see; `missed` are the parts of the window that are not known,
+    and `coverage` how much of it is, 1 if and only if the benchmark is complete.  `vwap_error` and `vwap_error_ex_own`
+    bound by which part of itself the market's VWAP can be off, None where nothing does.
     """
 
     quantity: int
@@ -56,6 +61,20 @@ class Score:
     maker: int
     fees: dict[str, Decimal]
     sign: int
+    coverage: Fraction = Fraction(1)
+    missed: tuple[Missed, ...] = ()
+    vwap_error: Fraction | None = Fraction(0)
+    vwap_error_ex_own: Fraction | None = Fraction(0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the benchmark holds every trade of the window so far, as far as ids and streams tell."""
+        return self.coverage == 1
+
+    @property
+    def error_bps(self) -> float | None:
+        """By how much the market's VWAP can be off, rounded up; None where nothing bounds it."""
+        return None if self.vwap_error is None else _at_least(BPS * self.vwap_error)
 
     @property
     def slippage_bps(self) -> float | None:
@@ -66,6 +85,16 @@ class Score:
     def slippage_ex_own_bps(self) -> float | None:
         """Our average price against the VWAP of everybody else."""
         return _slippage(self.own.vwap, self.market_ex_own.vwap, self.sign)
+
+    @property
+    def slippage_error_bps(self) -> float | None:
+        """By how much `slippage_bps` can be off; None where there is none, or nothing bounds it."""
+        return _slippage_error(self.own.vwap, self.market.vwap, self.vwap_error)
+
+    @property
+    def slippage_ex_own_error_bps(self) -> float | None:
+        """By how much `slippage_ex_own_bps` can be off; None where there is none, or nothing bounds it."""
+        return _slippage_error(self.own.vwap, self.market_ex_own.vwap, self.vwap_error_ex_own)
 
     @property
     def arrival_bps(self) -> float | None:
@@ -93,6 +122,8 @@ def score(execution: Execution) -> Score:
     parent, market = execution.parent, execution.market
     fills = execution.blotter.fills
     inside = [fill for fill in fills if parent.start <= fill.at < parent.end] if execution.own_prints else []
+    own, seen, unseen = _sums(inside), Benchmark(market.volume, market.notional), missed(market)
+    others = Benchmark(seen.volume - own.volume, seen.notional - own.notional)
     total: dict[str, Decimal] = {}
     for fill in fills:
         total[fill.fee_currency] = total.get(fill.fee_currency, Decimal(0)) + fill.fee
@@ -100,14 +131,18 @@ def score(execution: Execution) -> Score:
         quantity=parent.quantity,
         filled=execution.filled,
         own=_sums(fills),
-        market=Benchmark(market.volume, market.notional),
-        market_ex_own=Benchmark(market.volume - _sums(inside).volume, market.notional - _sums(inside).notional),
+        market=seen,
+        market_ex_own=others,
         arrival=None if execution.arrival2 is None else Fraction(execution.arrival2, 2),
         last_mid=None if market.mid2 is None else Fraction(market.mid2, 2),
-        missing=market.lost + sum(last - first + 1 for first, last in market.gaps),
+        missing=market.missing,
         maker=sum(fill.quantity for fill in fills if fill.liquidity is Liquidity.MAKER),
         fees=total,
         sign=parent.side.sign,
+        coverage=market.coverage,
+        missed=unseen,
+        vwap_error=error(market, unseen, seen.volume, seen.notional),
+        vwap_error_ex_own=error(market, unseen, others.volume, others.notional),
     )
 
 
@@ -161,3 +196,16 @@ def _slippage(price: Fraction | None, benchmark: Fraction | None, sign: int) -> 
     if price is None or not benchmark:
         return None
     return float(BPS * sign * (price - benchmark) / benchmark)
+
+
+def _slippage_error(price: Fraction | None, benchmark: Fraction | None, off: Fraction | None) -> float | None:
+    """The most that 1e4 * P / VWAP can change if the VWAP changes by this part of itself, either way."""
+    if price is None or not benchmark or off is None or off >= 1:
+        return None
+    return _at_least(BPS * price / benchmark * off / (1 - off))
+
+
+def _at_least(bound: Fraction) -> float:
+    """A float that is not below a bound: rounded to the nearest one, it could be."""
+    value = float(bound)
+    return value if value >= bound else math.nextafter(value, math.inf)

@@ -34,6 +34,7 @@ def _state(view: RiskView) -> Iterator[Use]:
     heard = [moment for moment in (view.market.quote_at, view.market.last_at) if moment is not None]
     age = f"{(view.now - max(heard)) / 1e9:.1f} s" if heard else "never"
     yield Use("P22", age, f"{view.limits.stale_age / 1e9:g} s")
+    yield Use("P22c", view.suspect or "complete", "")
 
 
 def _prices(view: RiskView) -> Iterator[Use]:

@@ -1,146 +1,28 @@
 """VwapTracker: the market's volume and notional over a parent's window, exact, with what it may have missed.
 
 Promise: each print counts once, whatever the order of arrival; sums are integers; a print belongs to the window by the
-venue's time.  Where the venue's trade ids rise by one, a jump is a gap that stands until the missing ids have come.
+venue's time.  Where the venue's trade ids rise by one, a jump is a gap that stands until the missing ids have come; a
+trade that the venue changes or takes back is taken out of every sum it is in, or counted as lost.
+
+Prints in order are added up in a cell, a part of one second in one slice; what is outside of it, and every view, closes
+the cell and books it where it belongs.  Memory: the latest prints, and a few sums a second and a slice.
 """
 
 from __future__ import annotations
 
-from collections import deque
-
-from execd.core.events import Bar, MarketView, QuoteChanged, TradePrinted
+from execd.core.events import Bar, Gap, MarketView, Print, PrintsMissed, QuoteChanged, TradeBusted, TradePrinted
 from execd.core.grid import MINUTE, SECOND, Lots, Nanos, Notional, Ticks
 from execd.core.orders import ParentOrder
-
-GAPS_MAX = 64
-"""Most ranges of missing ids that are kept fillable; older ones become `lost`."""
+from execd.core.rolling import Rolling
+from execd.core.tape_ids import Holes, LooseIds, RunningIds, nothing
+from execd.core.window import Cell, Window, moment
 
 SWING_S = 10
 """Seconds over which a view tells the lowest and the highest trade."""
 
-RECENT_IDS_MAX = 20_000
-"""Ids remembered to tell repeats apart where ids do not rise by one."""
-
-
-class Rolling:
-    """Volume, notional, low and high of the last `span`, in buckets of one second of venue time.
-
-    O(1) a print, amortised.
-    """
-
-    __slots__ = ("_buckets", "_span", "notional", "volume")
-
-    def __init__(self, span: Nanos) -> None:
-        self._span = span // SECOND
-        self._buckets: deque[list[int]] = deque()  # [second, volume, notional, low, high], ascending
-        self.volume = 0
-        self.notional = 0
-
-    def add(self, at: Nanos, volume: int, notional: int, price: int) -> None:
-        """Count a print in the bucket of its second, late ones too."""
-        second = at // SECOND
-        buckets = self._buckets
-        if buckets and second <= buckets[-1][0] - self._span:
-            return
-        self.volume += volume
-        self.notional += notional
-        position = len(buckets)
-        while position and buckets[position - 1][0] > second:
-            position -= 1
-        if position and buckets[position - 1][0] == second:
-            bucket = buckets[position - 1]
-            bucket[1] += volume
-            bucket[2] += notional
-            if price < bucket[3]:
-                bucket[3] = price
-            elif price > bucket[4]:
-                bucket[4] = price
-        else:
-            buckets.insert(position, [second, volume, notional, price, price])
-            self.forget(Nanos(buckets[-1][0] * SECOND))
-
-    def forget(self, now: Nanos) -> None:
-        """Drop the buckets that lie a whole span or more before now."""
-        oldest = now // SECOND - self._span
-        while self._buckets and self._buckets[0][0] <= oldest:
-            bucket = self._buckets.popleft()
-            self.volume -= bucket[1]
-            self.notional -= bucket[2]
-
-    def extremes(self, now: Nanos, seconds: int) -> tuple[Ticks, Ticks] | None:
-        """The lowest and the highest price of the last so many seconds; None where nothing traded."""
-        oldest = now // SECOND - seconds
-        low = high = None
-        for second, _, _, lowest, highest in reversed(self._buckets):
-            if second <= oldest:
-                break
-            low = lowest if low is None or lowest < low else low
-            high = highest if high is None or highest > high else high
-        return None if low is None or high is None else (Ticks(low), Ticks(high))
-
-
-class Gaps:
-    """Which trade ids have been seen.  `missing` are the ranges that may still come.
-
-    Until `anchored`, ids below the first one seen are new too: a list of recent trades may come after the stream.
-    """
-
-    __slots__ = ("_contiguous", "_first", "_order", "_recent", "anchored", "last", "lost", "missing")
-
-    def __init__(self, *, contiguous: bool) -> None:
-        self._contiguous = contiguous
-        self._recent: set[int] = set()
-        self._order: deque[int] = deque()
-        self._first = 0
-        self.anchored = False
-        self.last: int | None = None
-        self.missing: list[tuple[int, int]] = []
-        self.lost = 0
-
-    def take(self, trade: int) -> bool:
-        """Note an id; False if it was seen before."""
-        if not self._contiguous:
-            return self._take_loose(trade)
-        last = self.last
-        if last is None:
-            self._first = self.last = trade
-        elif trade == last + 1:
-            self.last = trade
-        elif trade > last:
-            self._miss(last + 1, trade - 1)
-            self.last = trade
-        elif trade < self._first and not self.anchored:
-            self._miss(trade + 1, self._first - 1)
-            self._first = trade
-        else:
-            return self._fill(trade)
-        return True
-
-    def _miss(self, first: int, last: int) -> None:
-        if first > last:
-            return
-        self.missing.append((first, last))
-        if len(self.missing) > GAPS_MAX:
-            low, high = self.missing.pop(0)
-            self.lost += high - low + 1
-
-    def _fill(self, trade: int) -> bool:
-        for index, (low, high) in enumerate(self.missing):
-            if low <= trade <= high:
-                rest = [(low, trade - 1), (trade + 1, high)]
-                self.missing[index : index + 1] = [part for part in rest if part[0] <= part[1]]
-                return True
-        return False
-
-    def _take_loose(self, trade: int) -> bool:
-        if trade in self._recent:
-            return False
-        self._recent.add(trade)
-        self._order.append(trade)
-        if len(self._order) > RECENT_IDS_MAX:
-            self._recent.discard(self._order.popleft())
-        self.last = trade if self.last is None else max(self.last, trade)
-        return True
+CLOSED = Nanos(0)
+NEVER = Nanos(-1)
+NO_TRADE = nothing(-1, NEVER)
 
 
 class VwapTracker:
@@ -148,25 +30,38 @@ class VwapTracker:
 
     def __init__(self, parent: ParentOrder, trailing: Nanos, *, contiguous: bool) -> None:
         self._parent = parent
-        self._ids = Gaps(contiguous=contiguous)
+        self._contiguous = contiguous
+        self._ids: RunningIds | LooseIds = (RunningIds if contiguous else LooseIds)(parent.start, parent.end)
+        self._holes = Holes()
         self._minute = Rolling(MINUTE)
         self._trailing = Rolling(trailing)
-        self._bars: dict[int, Bar] = {}
-        self._closed_by: dict[int, tuple[int, int]] = {}  # time and id of each bar's last print
-        self._touched: set[int] = set()
+        self._cell = Cell(NO_TRADE, None, CLOSED)
+        self._window = Window(parent)
         self._quote: QuoteChanged | None = None
         self._quote_at: Nanos | None = None
-        self._last: TradePrinted | None = None
-        self._last_at: Nanos | None = None
-        self._first_id: int | None = None
-        self.volume = 0
-        self.notional = 0
-        self.trades = 0
+        self._resumed_at = NEVER  # the venue's time of the last print of an earlier life
 
     @property
-    def missing(self) -> tuple[tuple[int, int], ...]:
-        """Ranges of trade ids [first, last] that were skipped and may still be back-filled."""
-        return tuple(self._ids.missing)
+    def trades(self) -> int:
+        """For how many trades the prints of the window stand."""
+        self._close_cell()
+        return self._window.trades
+
+    @property
+    def volume(self) -> int:
+        """The lots that the window's prints have traded."""
+        self._close_cell()
+        return self._window.volume
+
+    @property
+    def missing(self) -> tuple[Gap, ...]:
+        """Ranges of trade ids that were skipped and may still be back-filled, inside the window or not."""
+        return tuple(sorted(self._ids.gaps, key=lambda gap: gap.first))
+
+    @property
+    def holes(self) -> tuple[tuple[Nanos, Nanos], ...]:
+        """Spans [since, until] of venue time in which trades may have been missed; `mend` ends one."""
+        return tuple(self._holes.spans)
 
     @property
     def last_id(self) -> int | None:
@@ -176,12 +71,13 @@ class VwapTracker:
     @property
     def heard_at(self) -> tuple[Nanos | None, Nanos | None]:
         """When, by our time, the last trade and the last quote came."""
-        return self._last_at, self._quote_at
+        return self._cell.heard, self._quote_at
 
     @property
     def last_venue_at(self) -> Nanos | None:
         """The venue's time of the latest print."""
-        return self._last.at if self._last else None
+        latest = max(self._cell.last.at, self._resumed_at)
+        return None if latest == NEVER else latest
 
     @property
     def anchored(self) -> bool:
@@ -192,91 +88,212 @@ class VwapTracker:
         """Take no id below the first one any more: what lies before it has been looked at."""
         self._ids.anchored = True
 
-    def observe(self, now: Nanos, event: TradePrinted | QuoteChanged) -> None:
-        """Take a print or a quote into account, once."""
-        if isinstance(event, QuoteChanged):
+    def mend(self, since: Nanos, until: Nanos) -> None:
+        """Know every trade of a span of venue time: a hole in it is none any more.
+
+        Of the very moment at which an earlier life ended, loose ids cannot tell what was already counted: it stays.
+        """
+        self._holes.mend(since, until)
+        if not self._contiguous and since <= self._resumed_at <= until:
+            self._holes.add(self._resumed_at, self._resumed_at)
+
+    def observe(self, now: Nanos, event: Print) -> None:
+        """Take what the tape or the book tells into account, once."""
+        if type(event) is TradePrinted:
+            cell, ids, number, at = self._cell, self._ids, event.id, event.at
+            if not cell.at <= at < cell.until:
+                self._count(now, event)
+                return
+            if number - event.count == ids.run:
+                ids.run = number
+                ids.ring[number & ids.mask] = event
+            elif at == cell.at and number < cell.last.id:
+                self._count(now, event)
+                return
+            elif not ids.take(event):
+                return
+            elif number - event.count + 1 < cell.first:
+                cell.first = number - event.count + 1
+            price, quantity = event.price, event.quantity
+            cell.last, cell.at, cell.heard = event, at, now
+            cell.trades += event.count
+            cell.volume += quantity
+            cell.notional += price * quantity
+            if price < cell.low:
+                cell.low = price
+            elif price > cell.high:
+                cell.high = price
+            if quantity > cell.largest:
+                cell.largest = quantity
+        elif type(event) is QuoteChanged:
             self._quote = event
             self._quote_at = now
-        elif self._ids.take(event.id):
-            self._count(now, event)
-
-    def _count(self, now: Nanos, trade: TradePrinted) -> None:
-        notional = trade.price * trade.quantity
-        self._minute.add(trade.at, trade.quantity, notional, trade.price)
-        self._trailing.add(trade.at, trade.quantity, notional, trade.price)
-        if self._last is None or (trade.at, trade.id) > (self._last.at, self._last.id):
-            self._last = trade
-            self._last_at = now
-        if self._parent.start <= trade.at < self._parent.end:
-            self.volume += trade.quantity
-            self.notional += notional
-            self.trades += 1
-            if self._first_id is None or trade.id < self._first_id:
-                self._first_id = trade.id
-            self._extend_bar(trade, notional)
-
-    def _extend_bar(self, trade: TradePrinted, notional: int) -> None:
-        number = self._parent.slice_at(trade.at)
-        bar = self._bars.get(number)
-        volume, money, trades = (bar.volume, bar.notional, bar.trades) if bar else (0, 0, 0)
-        close = trade.price
-        if bar and (trade.at, trade.id) < self._closed_by.get(number, (0, 0)):
-            close = bar.close  # A print that came late.
+        elif type(event) is TradeBusted:
+            self._bust(event.id)
+        elif type(event) is PrintsMissed:
+            self._holes.add(event.since, event.until)
         else:
-            self._closed_by[number] = (trade.at, trade.id)
-        self._bars[number] = Bar(
-            start=self._parent.boundary(number),
-            volume=Lots(volume + trade.quantity),
-            notional=Notional(money + notional),
-            close=close,
-            trades=trades + 1,
-        )
-        self._touched.add(number)
+            self._correct(now, event.trade)
 
     def view(self, now: Nanos) -> MarketView:
         """The market as of now.  Bars that changed since the last view come with it, once."""
+        self._close_cell()
         self._minute.forget(now)
         self._trailing.forget(now)
-        quote, last = self._quote, self._last
+        parent, window, ids, quote, last = self._parent, self._window, self._ids, self._quote, self._cell.last
         extremes = self._minute.extremes(now, SWING_S)
-        bars = tuple(self._bars[number] for number in sorted(self._touched))
-        self._touched.clear()
+        holes = self._unknown()
+        reached = max([last.at, self._resumed_at, *(until for _, until in holes)])
         return MarketView(
             bid=quote.bid if quote else None,
             bid_size=quote.bid_size if quote else Lots(0),
             ask=quote.ask if quote else None,
             ask_size=quote.ask_size if quote else Lots(0),
             quote_at=self._quote_at,
-            last=last.price if last else None,
-            last_at=self._last_at,
-            last_id=self._ids.last,
-            last_venue_at=last.at if last else None,
+            last=last.price if last.count else None,
+            last_at=self._cell.heard,
+            last_id=ids.last,
+            last_venue_at=self.last_venue_at,
             minute_volume=Lots(self._minute.volume),
             minute_notional=Notional(self._minute.notional),
             trailing_volume=Lots(self._trailing.volume),
             low=extremes[0] if extremes else None,
             high=extremes[1] if extremes else None,
-            volume=Lots(self.volume),
-            notional=Notional(self.notional),
-            trades=self.trades,
-            first_id=self._first_id,
-            gaps=self.missing,
-            lost=self._ids.lost,
-            bars=bars,
+            volume=Lots(window.volume),
+            notional=Notional(window.notional),
+            trades=window.trades,
+            first_id=window.first_id,
+            elapsed=Nanos(max(0, min(parent.end, reached + 1) - parent.start)),
+            gaps=tuple(gap for gap in self.missing if ids.concerns(gap)),
+            lost=ids.lost,
+            holes=holes,
+            blind_until=None if ids.anchored else ids.first_at,
+            largest=Lots(window.largest),
+            window_low=None if window.low is None else Ticks(window.low),
+            window_high=None if window.high is None else Ticks(window.high),
+            peak=Lots(window.peak),
+            bars=window.changed(),
         )
 
     def restore(self, view: MarketView, bars: dict[int, Bar]) -> None:
-        """Continue from what was journalled last, so that only the ids after it need to be fetched.
+        """Continue from what was journalled last, so that only what came after it needs to be fetched.
 
         Rolling sums and quotes start empty: they are about now, and what is not known now is not known.
         """
-        self.volume, self.notional, self.trades = view.volume, view.notional, view.trades
-        self._ids.last = view.last_id
-        self._ids.anchored = view.last_id is not None
-        self._ids.missing = list(view.gaps)
-        self._ids.lost = view.lost
-        self._first_id = view.first_id
-        self._bars = dict(bars)
+        ids, at = self._ids, self._parent.start if view.last_venue_at is None else view.last_venue_at
+        self._window.restore(view, bars, view.last_venue_at)
+        ids.lost = view.lost
+        for since, until in view.holes:
+            self._holes.add(since, until)
+        if view.last_id is None:
+            return
+        self._resumed_at = at
+        ids.anchored = view.blind_until is None
+        if view.blind_until is not None:
+            self._holes.mend(self._parent.start, view.blind_until)
+        if isinstance(ids, RunningIds):
+            first = view.last_id if view.first_id is None else view.first_id
+            ids.restore(view.last_id, at, min([first, *(gap.first for gap in view.gaps)]), list(view.gaps))
+        else:
+            ids.floor, ids.last = at, view.last_id
+            self._holes.add(at, at)
+        ids.first_at = view.blind_until or at
+
+    # -------------------------------------------------------------------------------------------------- the slow path
+
+    def _count(self, now: Nanos, trade: TradePrinted) -> None:
+        """Count a print that does not follow the one before it in its cell, if it is new."""
+        if self._ids.take(trade):
+            self._book_in_time(now, trade)
+
+    def _book_in_time(self, now: Nanos, trade: TradePrinted) -> None:
+        last = self._cell.last
+        if moment(trade) <= moment(last) or trade.at < self._resumed_at:
+            self._book(Cell(trade, None, CLOSED))
+            return
+        if self._cell.heard is None and not self._contiguous and self._resumed_at != NEVER:
+            self._holes.add(self._resumed_at, Nanos(trade.at - 1))
+        self._close_cell()
+        self._cell = Cell(trade, now, self._until(trade.at))
+
+    def _until(self, at: Nanos) -> Nanos:
+        """Where the cell of a moment ends: with its second, with its slice, or where the window begins."""
+        parent, second = self._parent, at - at % SECOND + SECOND
+        if at < parent.start:
+            return Nanos(min(second, parent.start))
+        return Nanos(min(second, parent.boundary(parent.slice_at(at) + 1))) if at < parent.end else Nanos(second)
+
+    def _close_cell(self) -> None:
+        if self._cell.until:
+            self._cell.until = CLOSED
+            self._book(self._cell)
+
+    def _book(self, cell: Cell) -> None:
+        """Add the sums of a cell to every window that it belongs to."""
+        at = cell.last.at
+        self._minute.add(at, cell.volume, cell.notional, cell.low, cell.high)
+        second = self._trailing.add(at, cell.volume, cell.notional, cell.low, cell.high)
+        self._window.book(cell, second)
+
+    # ------------------------------------------------------------------------------------- what the venue takes back
+
+    def _bust(self, number: int) -> None:
+        ids = self._ids
+        if isinstance(ids, RunningIds) and ids.void(number):
+            return
+        trade = ids.find(number)
+        if trade is None:
+            self._lose(number)
+        elif trade.count:
+            self._take_back(trade)
+
+    def _correct(self, now: Nanos, trade: TradePrinted) -> None:
+        ids = self._ids
+        if isinstance(ids, RunningIds):
+            if ids.take(trade):
+                self._book_in_time(now, trade)
+                return
+            if ids.awaits(trade.id):
+                return  # Others of the trades for which it stands were seen: what is left of it must come by itself.
+        before = ids.find(trade.id)
+        if before is None:
+            self._lose(trade.id)
+        elif before.count:
+            self._take_back(before)
+            ids.put(trade)
+            self._book_in_time(now, trade)
+
+    def _lose(self, number: int) -> None:
+        """A trade that is no longer known has changed: if it is one of the window's, by how much nobody can tell."""
+        if not self._contiguous:
+            self._ids.put(nothing(number, CLOSED))
+        self._close_cell()
+        first = self._window.first_id
+        if first is not None and (not self._contiguous or number >= first):
+            self._ids.lost += 1
+
+    def _take_back(self, trade: TradePrinted) -> None:
+        """Take a print out of every window that it is in."""
+        self._close_cell()
+        self._ids.put(nothing(trade.id, trade.at))
+        known = self._ids.latest()
+        if trade is self._cell.last:
+            self._cell = Cell(max(known, key=moment, default=NO_TRADE), self._cell.heard, CLOSED)
+        notional = trade.price * trade.quantity
+        self._minute.take_back(trade.at, trade.quantity, notional)
+        self._trailing.take_back(trade.at, trade.quantity, notional)
+        self._window.take_back(trade, known)
+
+    def _unknown(self) -> tuple[tuple[Nanos, Nanos], ...]:
+        """The holes of the window, among them its beginning while nobody has looked back."""
+        parent, first_at = self._parent, self._ids.first_at
+        if self._ids.anchored or first_at is None or first_at < parent.start:
+            return self._holes.within(parent.start, parent.end)
+        holes = Holes()
+        holes.add(parent.start, first_at)
+        for since, until in self._holes.spans:
+            holes.add(since, until)
+        return holes.within(parent.start, parent.end)
 
 
 def minute_price2(view: MarketView) -> int | None:

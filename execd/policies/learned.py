@@ -117,7 +117,9 @@ def load(folder: Path) -> LearnedPolicy:
     with torch.inference_mode(), warnings.catch_warnings():
         # Half the time of eager and a quarter of torch.export's for one row, and torch is pinned.
         warnings.simplefilter("ignore", DeprecationWarning)
-        traced = torch.jit.freeze(torch.jit.trace(network, example))  # type: ignore[no-untyped-call]  # torch's own
+        # The golden targets check more than torch's own check would, which imports half a second of sympy.
+        plain = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]  # torch's own
+        traced = torch.jit.freeze(plain)
         for _ in range(_WARM_UPS):
             traced(example)
     policy = LearnedPolicy(manifest, traced)

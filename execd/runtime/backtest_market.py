@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from execd.core.events import Bar, Print, QuoteChanged, TradePrinted
+from execd.core.events import Bar, QuoteChanged, TradePrinted
 from execd.core.grid import BPS, MINUTE, SECOND, Instrument, Lots, Nanos, Notional, Side, Ticks
 from execd.exchange.market import RULES, SymbolRules
 from execd.exchange.tapefile import (
@@ -122,7 +122,7 @@ def open_market(path: Path, spread_bps: float) -> Market:
         raise BacktestRefused(str(error)) from error
 
 
-def prints(market: Market, begin: Nanos, end: Nanos) -> Iterator[Print]:
+def prints(market: Market, begin: Nanos, end: Nanos) -> Iterator[TradePrinted | QuoteChanged]:
     """Yield the prints and touches of a window in the order in which they happened."""
     trades, touches = market.trades(begin, end), market.touches(begin, end)
     at = np.concatenate([trades.at, touches.at])

@@ -33,7 +33,6 @@ from execd.core.events import (
     OrderClosed,
     OrderFilled,
     ParentSubmitted,
-    Print,
     QuoteChanged,
     StreamRestored,
     TradePrinted,
@@ -46,6 +45,9 @@ from execd.runtime.arming import fuse_of
 from execd.runtime.sequencer import Log, Sequencer
 from execd.venues.fuse import Fuse
 from execd.venues.paper_book import PaperBook
+
+PastPrint = TradePrinted | QuoteChanged
+"""What a recording holds: nothing in it is missed, changed or taken back."""
 
 PAST_PRINTS = 1_000
 """Most prints before the start that the tracker is given: one page of an exchange's recent trades, as live."""
@@ -104,8 +106,8 @@ class Forgetful:
 
 def work(
     submitted: ParentSubmitted,
-    past: Sequence[Print],
-    prints: Iterable[Print],
+    past: Sequence[PastPrint],
+    prints: Iterable[PastPrint],
     advisor: Advisor,
     terms: Terms,
     log: Log | None = None,
@@ -144,7 +146,7 @@ class _Run:
         self._alarms: Counter[str] = Counter()
         self._over_mid = self._mids = 0
 
-    def work(self, past: Sequence[Print], prints: Iterable[Print]) -> Worked:
+    def work(self, past: Sequence[PastPrint], prints: Iterable[PastPrint]) -> Worked:
         """Begin, play the market, and end."""
         parent = self._submitted.parent
         self._begin(past)
@@ -160,7 +162,7 @@ class _Run:
         execution = self._sequencer.desk.executions[parent.id]
         return Worked(execution, dict(self._refusals), dict(self._alarms), self._over_mid, self._mids)
 
-    def _begin(self, past: Sequence[Print]) -> None:
+    def _begin(self, past: Sequence[PastPrint]) -> None:
         """As a live start: the parent, what the exchange has of the past, and then the streams are up."""
         self._tell(self._submitted)
         self._settle()
@@ -223,7 +225,7 @@ class _Run:
 
     # ---------------------------------------------------------------------------------------- the imagined exchange
 
-    def _show(self, event: Print) -> None:
+    def _show(self, event: PastPrint) -> None:
         """Let the book and the trackers see the market."""
         if isinstance(event, QuoteChanged):
             self._mid2 = event.bid + event.ask
@@ -232,6 +234,8 @@ class _Run:
             for fact in self._book.printed(event):
                 self._happened(fact)
         self._sequencer.post(event)
+        # What a print has brought forward comes in its turn, as live.
+        self._deadline = self._sequencer.desk.deadline()
 
     def _obey(self, command: Command, _row: int) -> None:
         match command:

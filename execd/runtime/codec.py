@@ -19,7 +19,7 @@ import msgspec
 from execd.core.commands import Command
 from execd.core.events import Event
 
-SCHEMA = 2
+SCHEMA = 3
 """The number of the journal's shape; raised whenever a message or a table changes so that old rows read wrongly."""
 
 Message = Event | Command

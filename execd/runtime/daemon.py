@@ -46,6 +46,7 @@ from execd.runtime.journal import JournalFailed
 from execd.runtime.kill_switch import KillSwitch
 from execd.runtime.latch import Kind, Scope
 from execd.runtime.launch import Job, Opened
+from execd.runtime.loop import end_quick_start
 from execd.runtime.metrics import Metrics
 from execd.runtime.reconcile import Verdict, compare
 from execd.runtime.report import ModelUse, Report, as_dict, report
@@ -111,6 +112,7 @@ async def run(job: Job, screen: Screen) -> Result:
             session = await _begin(opened, begin(job, place, opened, instrument, account, clock, screen.say))
         stack.callback(session.journal.close)
         worker = _Worker(job, session, opened, clock, screen)
+        end_quick_start()
         result = await worker.work()
     if result.drained:
         return result
@@ -303,6 +305,7 @@ class _Worker:
             now = self._clock()
             self._screen.show(self._execution, now)
             self._metrics.parent(self._execution, now, latched=self._session.latch.latched)
+            self._metrics.survived(self._venue.bad_frames)
             await asyncio.sleep(self._job.settings.timing.progress / 1e9)
 
     async def _open_door(self, door: Door) -> None:

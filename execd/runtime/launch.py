@@ -8,13 +8,16 @@ the exchange's, and an order with a limit price.  What is refused here is refuse
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from execd.core.grid import BPS, SECOND, Instrument, Nanos
 from execd.runtime import practice
+from execd.runtime.advisor import CURVE, NONE
 from execd.runtime.clock import Clock
 from execd.runtime.practice import Practice, PracticeError
 from execd.runtime.settings import Mode, OrderFile, RiskFile, Settings
@@ -60,6 +63,16 @@ class Job:
     def mode(self) -> Mode:
         """Where orders go."""
         return self.settings.mode
+
+    @property
+    def model(self) -> str:
+        """The name of the model that decides."""
+        return self.order.model or self.settings.model
+
+    @property
+    def shadow(self) -> str:
+        """The name of the model that watches."""
+        return self.order.shadow or self.settings.shadow
 
 
 @dataclass(slots=True)
@@ -122,6 +135,21 @@ async def open_exchange(job: Job, clock: Callable[[], Nanos], resume: Practice |
     return _open_real(job, clock)
 
 
+def _import_ahead(job: Job) -> None:
+    """Import ccxt, then torch, in a thread, while we wait for the exchange: who needs one waits for what is left of it.
+
+    To be called when nothing in the files forbids to connect: the process does not end before its threads.  One after
+    the other, for two threads gain nothing.  What fails here fails again, and is told, where it is needed.
+    """
+    names = ["execd.venues.ccxt_venue"]
+    if not {job.model, job.shadow} <= {CURVE, NONE}:
+        names.append("execd.policies.network")
+    thread = ThreadPoolExecutor(1, "imports")
+    for name in names:
+        thread.submit(import_module, name)
+    thread.shutdown(wait=False)
+
+
 async def settle(job: Job, opened: Opened, clock: Clock) -> Instrument:
     """Load the market, follow the exchange's clock, check the key: all that comes before the account is asked for.
 
@@ -177,7 +205,9 @@ async def _open_practice(job: Job, clock: Callable[[], Nanos], resume: Practice 
     own = job.exchange is None
     if job.exchange is not None:
         found = practice.read_ready(job.exchange)
+        _import_ahead(job)
     else:
+        _import_ahead(job)
         found = resume or await practice.start(job.settings.state_dir / "practice", _arguments(job))
     venue = _ccxt(job, clock, Credentials(found.api_key, found.secret), _endpoint(found), "binance")
     return Opened(venue, practice=found, own=own, secrets=(found.api_key, found.secret))
@@ -197,6 +227,7 @@ def _open_paper(job: Job, clock: Callable[[], Nanos]) -> Opened:
 
     found = practice.read_ready(job.exchange) if job.exchange is not None else None
     endpoint = PRODUCTION if found is None else _endpoint(found)
+    _import_ahead(job)
     data = _ccxt(job, clock, None, endpoint, exchange_of(job))
     chosen = job.settings.paper
     funds = [Balance(currency, str(amount), str(amount)) for currency, amount in chosen.balances.items()]
@@ -223,6 +254,7 @@ def _open_real(job: Job, clock: Callable[[], Nanos]) -> Opened:
         credentials = Credentials(secrets.api_key.get_secret_value(), secrets.api_secret.get_secret_value())
     except ValueError as error:
         raise InterlockError(f"{secrets.source}: {error}") from None
+    _import_ahead(job)
     venue = _ccxt(job, clock, credentials, PRODUCTION, job.settings.exchange)
     opened = Opened(venue, secrets=secrets.values(), warnings=list(secrets.warnings))
     if job.mode is Mode.LIVE:
@@ -278,4 +310,5 @@ def _ccxt(
         sandbox=job.mode is Mode.TESTNET,
         recv_window_ms=job.settings.venue.request_validity // 1_000_000,
         stale_s=job.settings.venue.silence / 1e9,
+        connections=job.settings.venue.connections,
     )

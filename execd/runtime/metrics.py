@@ -7,6 +7,7 @@ each fill counted once; the gauges of a parent from `parent`, which the event lo
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Collection, Sequence
 from decimal import Decimal
@@ -38,6 +39,7 @@ from execd.core.risk import Refusal
 from execd.core.schedule import sane
 from execd.core.score import score
 from execd.runtime.codec import KINDS
+from execd.runtime.exactness import ratio
 from execd.runtime.latch import Kind, Scope
 
 ORDER_EVENTS = ("sent", "acked", "filled", "canceled", "expired", "rejected", "unknown", "resolved")
@@ -82,6 +84,7 @@ class Metrics:
         self._doubted: set[str] = set()
         self._fills: set[str] = set()
         self._seen = MarketView()
+        self._bad_frames_told = 0
         self._make()
         build = {"version": version, "commit": commit, "python": platform.python_version(), "model": model}
         self._build.info(build)
@@ -120,7 +123,9 @@ class Metrics:
         self._grid = parent.instrument
         due = execution.schedule.target(now) / parent.quantity
         left = max(0, parent.end - now) / 1e9 if execution.phase is not Phase.DONE else 0.0
-        values = (due, sums.filled / parent.quantity, sums.slippage_bps or 0.0, sums.participation or 0.0, left)
+        off = math.inf if sums.error_bps is None else sums.error_bps
+        own = (due, sums.filled / parent.quantity, sums.slippage_bps or 0.0, sums.participation or 0.0, left)
+        values = (*own, ratio(sums.coverage), sums.missing, off)
         for gauge, value in zip(self._of_parent, values, strict=True):
             gauge.labels(parent.id, self._venue, self._symbol, parent.side.value).set(value)
         # Not from the facts: between two slices there may be none for minutes while the prints go on.
@@ -171,6 +176,11 @@ class Metrics:
         # The metric is ours minus the venue's, as the alert on it reads.
         self._clock.labels(self._venue).set(-offset / 1e9)
 
+    def survived(self, bad_frames: int) -> None:
+        """So many frames of the streams made no sense so far."""
+        self._bad_frames.labels(self._venue).inc(bad_frames - self._bad_frames_told)
+        self._bad_frames_told = bad_frames
+
     def dead_man(self, expiry: Nanos | None) -> None:
         """The exchange's own timer fires then unless it is held again; None: it is not armed."""
         self._dead_man.labels(self._venue).set(0 if expiry is None else expiry / 1e9)
@@ -211,7 +221,7 @@ class Metrics:
         if view.last_at is not None and view.last_venue_at is not None and view.last_id != self._seen.last_id:
             lag = max(0, view.last_at - view.last_venue_at) / 1e9
             self._data_lag.labels(self._venue, "trade").observe(lag)
-        new = {first for first, _ in view.gaps} - {first for first, _ in self._seen.gaps}
+        new = {gap.first for gap in view.gaps} - {gap.first for gap in self._seen.gaps}
         self._gaps.labels(self._venue, self._symbol).inc(len(new))
         self._seen = view
 
@@ -294,6 +304,9 @@ class Metrics:
             gauge("parent_slippage_vwap_bps", "Own average against the market's VWAP; positive is a cost.", _PARENT),
             gauge("parent_participation_ratio", "Own share of the market's volume in the window.", _PARENT),
             gauge("parent_remaining_seconds", "Time to the parent's end.", _PARENT),
+            gauge("vwap_coverage_ratio", "How much of the market is in the VWAP; 1 only if all of it is.", _PARENT),
+            gauge("vwap_missing_trades", "Public trades known to be missing from the VWAP.", _PARENT),
+            gauge("vwap_error_bound_bps", "By how much the VWAP can be off; +Inf where nothing bounds it.", _PARENT),
         )
         self._orders = counter("orders", "What befell child orders.", [*_PLACE, "event"])
         self._rejects = counter("order_rejects", "Child orders that the venue refused.", [*_PLACE, "reason"])
@@ -312,6 +325,7 @@ class Metrics:
         )
         self._gaps = counter("market_data_gaps", "Gaps in the public trades.", _PLACE)
         self._reconnects = counter("ws_reconnects", "Streams that broke.", ["venue", "stream", "reason"])
+        self._bad_frames = counter("ws_bad_frames", "Frames of the streams that made no sense.", ["venue"])
         self._connected = gauge("ws_connected", "1 while a stream is up.", ["venue", "stream"])
         self._lag = histogram("event_loop_lag_seconds", "How late the event loop came.", (), _LOOP)
         self._append = histogram("journal_append_seconds", "From append to durability.", ["kind"], _DISK)
@@ -363,6 +377,7 @@ class Metrics:
             self._append.labels(kind)
         self._differences.labels(venue, "fill")
         self._journal_errors.labels("append")
+        self._bad_frames.labels(venue)
         self._clock.labels(venue)
         self._dead_man.labels(venue)
         self._reconciled.labels(venue)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json as json_module
 import os
 import sys
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
 from execd.runtime import control, release, scopes
+from execd.runtime.exactness import bps, percent
 from execd.runtime.latch import Latch, LatchError
 from execd.runtime.scopes import Target
 from execd.runtime.show import console_for_people
@@ -29,9 +32,10 @@ SHOWN = (
     ("market_vwap", "market VWAP"),
     ("open_orders", "open orders"),
     ("in_doubt", "of these in doubt"),
-    ("slippage_bps", "slippage, bps"),
+    ("slippage_bps", "slippage"),
     ("participation", "participation"),
-    ("missing_trades", "prints not seen"),
+    ("coverage", "prints in the market VWAP"),
+    ("missing_trades", "prints known to be missing"),
     ("reconciliation", "reconciliation"),
 )
 
@@ -51,10 +55,22 @@ def status(state_dir: Path, name: str | None, *, json: bool) -> None:
     table.add_column("what")
     table.add_column("figure", justify="right")
     for key, words in SHOWN:
-        table.add_row(words, str(found.get(key)))
+        table.add_row(words, _figure(found, key))
     for cause in found.get("kill", {}).get("causes", ()):
         table.add_row("kill switch", str(cause))
     console_for_people().print(table)
+
+
+def _figure(found: dict[str, Any], key: str) -> str:
+    """A figure of a status in words; one that rests on an incomplete benchmark with its error."""
+    value, exact = found.get(key), bool(found.get("benchmark_exact"))
+    if key == "slippage_bps":
+        return bps(value, found.get("slippage_error_bps"), exact=exact)
+    if key == "coverage" and value is not None:
+        return percent(Fraction(value))
+    if key == "participation" and value is not None and not exact:
+        return f"about {value}"
+    return str(value)
 
 
 def tell(state_dir: Path, name: str | None, verb: str) -> None:

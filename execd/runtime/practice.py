@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 READY_WITHIN_S = 30.0
+LOOK_EVERY_S = 0.01
 LARGEST = 1 << 20
 """Characters of a file that are searched for a ready line."""
 
@@ -145,7 +146,7 @@ async def start(folder: Path, arguments: list[str]) -> Practice:
             while not ready.read_bytes().endswith(b"\n"):
                 if ended.done():
                     raise PracticeError(f"the practice exchange did not start: {_last_line(log)}")
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(LOOK_EVERY_S)
     except TimeoutError as error:
         raise PracticeError(f"the practice exchange was not ready in {READY_WITHIN_S:g} s; see {log}") from error
     finally:

@@ -13,11 +13,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from execd.core.coverage import error
 from execd.core.execution import Execution
-from execd.core.grid import Nanos
+from execd.core.grid import BPS, Nanos
 from execd.core.ledger import SliceRecord
 from execd.core.schedule import sane
 from execd.core.score import Score, allocated, score
+from execd.runtime.exactness import ratio
 from execd.runtime.reconcile import Verdict
 
 
@@ -119,8 +121,14 @@ def as_dict(result: Report) -> dict[str, Any]:
         "market_volume_ex_own": _number(instrument.quantity(sums.market_ex_own.volume)),
         "market_notional_ex_own": str(instrument.money(sums.market_ex_own.notional)),
         "missing_trades": sums.missing,
+        "benchmark_exact": sums.complete,
+        "coverage": ratio(sums.coverage),
+        "missing_ranges": _missing_ranges(execution, sums),
+        "vwap_error_bps": sums.error_bps,
         "slippage_bps": sums.slippage_bps,
+        "slippage_error_bps": sums.slippage_error_bps,
         "slippage_ex_own_bps": sums.slippage_ex_own_bps,
+        "slippage_ex_own_error_bps": sums.slippage_ex_own_error_bps,
         "arrival_price": price(sums.arrival, execution),
         "arrival_slippage_bps": sums.arrival_bps,
         "shortfall_bps": sums.shortfall_bps,
@@ -155,6 +163,28 @@ def as_dict(result: Report) -> dict[str, Any]:
 def as_json(result: Report) -> str:
     """The report as one line of JSON."""
     return json.dumps(as_dict(result), allow_nan=False)
+
+
+def _missing_ranges(execution: Execution, sums: Score) -> list[dict[str, Any]]:
+    """Each part of the window that is not known: its time, its trades, and by how much it alone can move the VWAP.
+
+    One whose time is lost may lie anywhere from the start to the last print.
+    """
+    market, start = execution.market, execution.parent.start
+    ranges = []
+    for part in sums.missed:
+        alone = error(market, (part,), sums.market.volume, sums.market.notional)
+        since = start if part.since is None else part.since
+        until = Nanos(start + market.elapsed) if part.until is None else part.until
+        ranges.append(
+            {
+                "from": moment(since),
+                "to": moment(until),
+                "trades": "unknown" if part.trades is None else part.trades,
+                "vwap_error_bps": None if alone is None else float(BPS * alone),
+            }
+        )
+    return ranges
 
 
 def _slice(record: SliceRecord, execution: Execution) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 Promise: facts are handled one at a time, in the order in which they are numbered, each to its end without a pause;
 nothing is obeyed before the fact that caused it is handed to the journal with its commands.  Whoever sends an order
 waits, by the row's number, until that is durable: a slow disk delays orders, never a cancel or the kill switch.
-Prints go straight to the trackers: they decide nothing.
+Prints go straight to the trackers: they decide nothing.  One that brings what a parent has waited for rings the bell,
+so that its turn comes at once.
 """
 
 from __future__ import annotations
@@ -11,15 +12,29 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from execd.core.commands import Command
 from execd.core.desk import Desk
-from execd.core.events import Event, MarketObserved, MarketView, Print, QuoteChanged, TradePrinted, Woken
+from execd.core.events import (
+    Event,
+    MarketObserved,
+    MarketView,
+    Print,
+    PrintsMissed,
+    QuoteChanged,
+    TradeBusted,
+    TradeCorrected,
+    TradePrinted,
+    Woken,
+)
 from execd.core.grid import Nanos
 
 PULSE_S = 0.5
 """The loop comes round at least so often, also where nothing happens."""
+
+PRINTS: Final = (TradePrinted, QuoteChanged, TradeBusted, TradeCorrected, PrintsMissed)
+"""The most frequent first: they are looked for in this order, thousands of times a second."""
 
 INBOX_MAX = 10_000
 """Most facts that may wait.  More mean that we cannot keep up, and then we must not trade."""
@@ -69,8 +84,12 @@ class Sequencer:
 
     def post(self, event: Event | Print) -> None:
         """Take a fact in.  A print is observed at once; all else waits its turn.  Raises InboxFullError."""
-        if isinstance(event, TradePrinted | QuoteChanged):
-            self.desk.observe(self._clock(), event)
+        if isinstance(event, PRINTS):
+            now = self._clock()
+            # No further call for each print: the parents share one symbol, a sequencer runs per symbol.
+            for execution in self.desk.executions.values():
+                if execution.observe(now, event):
+                    self._bell.set()
             return
         if len(self._inbox) >= INBOX_MAX:
             raise InboxFullError(f"{INBOX_MAX} facts are waiting; nothing more can be taken in")
@@ -137,7 +156,7 @@ class Sequencer:
             self._witness(now, seen, commands)
 
     async def _wait(self) -> bool:
-        """Return when a fact is there or the desk's deadline has come; False where the time for a pulse came first."""
+        """Return when a fact is there or the desk's deadline has come; False where we only have to come round."""
         if self._inbox:
             # Let the streams and the timers have their turn between two facts.
             await asyncio.sleep(0)
@@ -153,7 +172,11 @@ class Sequencer:
                 await self._bell.wait()
         except TimeoutError:
             return deadline is not None and delay <= PULSE_S
-        return True
+        if self._inbox:
+            return True
+        # The bell without a fact: a print has brought the deadline forward, perhaps not as far as to this moment.
+        deadline = self.desk.deadline()
+        return deadline is not None and deadline <= self._clock()
 
 
 def _nothing() -> None:

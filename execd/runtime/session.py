@@ -73,10 +73,10 @@ async def admitted(job: Job, venue: Venue, instrument: Instrument, clock: Clock)
     Raises:
         AdmissionRefused, UnsafeError, VenueError: one clear sentence.
     """
-    # Loading a model takes seconds: they must not be the first of an order that begins now.
+    standing = await accounts.look(venue, job.order.symbol)
+    # Loading a model takes a second: it must not be the first of an order that begins now.
     early = window(job.order, clock())
     advice, shadow = _engage(job, Nanos(early.end - early.start), early.slices)
-    standing = await accounts.look(venue, job.order.symbol)
     # A whole millisecond: real venues stamp their prints with no more, and a window's edge must not fall between.
     now = Nanos(-(-clock() // MILLISECOND) * MILLISECOND)
     curve = files.curve(window(job.order, now))
@@ -204,8 +204,8 @@ def _engage(job: Job, duration: Nanos, slices: int) -> tuple[Advice, Advice | No
     """The policy that decides, and the one that watches, if any."""
     folder = job.settings.models_dir
     return (
-        engage(job.order.model or job.settings.model, folder, duration, slices),
-        engage_shadow(job.order.shadow or job.settings.shadow, folder, duration, slices),
+        engage(job.model, folder, duration, slices),
+        engage_shadow(job.shadow, folder, duration, slices),
     )
 
 

@@ -138,7 +138,12 @@ class VenueSettings(Group):
         description="After this the exchange must not act on a request any more (recvWindow).",
     )
     silence: Annotated[Nanos, Span("1s", "5m")] = Field(
-        default=Nanos(10 * SECOND), description="A stream that says nothing for so long is taken as broken."
+        default=Nanos(10 * SECOND),
+        description="A stream that says nothing for so long is taken as broken, a lively one sooner.",
+    )
+    connections: Annotated[int, Whole(1, 3)] = Field(
+        default=1,
+        description="How many connections carry the public trades and quotes: with two, one may break unnoticed.",
     )
 
 

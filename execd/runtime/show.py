@@ -15,6 +15,7 @@ from rich.text import Text
 from execd.core.execution import Execution, Phase
 from execd.core.grid import PPM, Nanos
 from execd.core.score import score
+from execd.runtime.exactness import bound, bps, percent, told
 from execd.runtime.report import Report, as_dict, price
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 PLOT_HEIGHT = 14
 BAR_WIDTH = 40
 WIDE = 120
+MISSING_SHOWN = 10
 KILLED = "the kill switch is latched: nothing is sent"
 
 
@@ -37,9 +39,11 @@ def line(execution: Execution, now: Nanos) -> str:
         f"due {quantity(due):f}",
         f"average {_price(price(sums.own.vwap, execution), execution)}",
         f"market VWAP {_price(price(sums.market.vwap, execution), execution)}",
-        f"slippage {_bps(sums.slippage_bps)}",
+        f"slippage {bps(sums.slippage_bps, sums.slippage_error_bps, exact=sums.complete)}",
         f"open orders {len(execution.blotter.alive)}",
     ]
+    if not sums.complete:
+        words.append(f"{percent(sums.coverage)} of prints seen")
     held = KILLED if execution.killed else execution.held(now) if execution.phase is Phase.WORKING else None
     return ", ".join(words) + (f" ({held})" if held else "")
 
@@ -57,9 +61,11 @@ def progress(execution: Execution, now: Nanos) -> RenderableType:
     table.add_row("filled", filled, f"{quantity(sums.filled):f}", _percent(sums.filled, sums.quantity))
     facts = Table.grid(padding=(0, 2))
     facts.add_row("market VWAP", _price(price(sums.market.vwap, execution), execution), "remaining", _remaining(sums))
-    facts.add_row(
-        "own average", _price(price(sums.own.vwap, execution), execution), "slippage", _bps(sums.slippage_bps)
-    )
+    slippage = bps(sums.slippage_bps, sums.slippage_error_bps, exact=sums.complete)
+    facts.add_row("own average", _price(price(sums.own.vwap, execution), execution), "slippage", slippage)
+    if not sums.complete:
+        off = "unknown" if sums.error_bps is None else f"at most {bound(sums.error_bps)} bp"
+        facts.add_row("prints seen", Text(percent(sums.coverage), style="yellow"), "market VWAP off by", off)
     facts.add_row("slice", _slice_words(execution, now), "time left", f"{max(0, parent.end - now) / 1e9:.0f} s")
     orders = Text("\n".join(_order(order, execution) for order in execution.blotter.alive.values()) or "none open")
     facts.add_row("child orders", orders)
@@ -86,12 +92,9 @@ def show(result: Report, console: Console) -> None:
         )
     if found["shadow"] and found["shadow"]["refused"]:
         console.print(f"The shadow {found['shadow']['name']} was refused: {found['shadow']['refused']}", style="yellow")
-    if found["missing_trades"]:
-        console.print(
-            f"The benchmark is incomplete: {found['missing_trades']} public trades were not seen; "
-            "VWAP and slippage are not exact.",
-            style="yellow",
-        )
+    if not found["benchmark_exact"]:
+        console.print(Text(told(result.score), style="yellow"))
+        console.print(_missing(found))
     if found["foreign_orders"]:
         console.print(f"{found['foreign_orders']} open orders on the account are not execd's; they were left alone.")
     lot, drift = result.execution.parent.instrument.lot, result.balance_drift
@@ -110,18 +113,22 @@ def _account(result: Report, found: dict[str, Any]) -> Table:
     table = Table(title=f"{found['side']} {found['quantity']:g} {found['symbol']}: {found['state']} ({found['why']})")
     table.add_column("what")
     table.add_column("figure", justify="right")
-    base = execution.parent.instrument.base
+    base, exact, share = execution.parent.instrument.base, found["benchmark_exact"], found["participation"]
     fees = ", ".join(f"{amount:g} {currency}" for currency, amount in found["fees"].items()) or "none"
     rows = [
         ("filled", f"{execution.parent.instrument.quantity(result.score.filled):f} {base}"),
         ("average price", _price(found["average_price"], execution)),
         ("market VWAP, own prints in it", _price(found["market_vwap"], execution)),
         ("market VWAP without own prints", _price(found["market_vwap_ex_own"], execution)),
-        ("slippage to VWAP (positive is a cost)", _bps(found["slippage_bps"])),
-        ("slippage to VWAP without own prints", _bps(found["slippage_ex_own_bps"])),
-        ("slippage to the arrival price", _bps(found["arrival_slippage_bps"])),
-        ("implementation shortfall", _bps(found["shortfall_bps"])),
-        ("participation", "-" if found["participation"] is None else f"{found['participation']:.2%}"),
+        ("prints in the market VWAP", percent(result.score.coverage)),
+        ("slippage to VWAP (positive is a cost)", bps(found["slippage_bps"], found["slippage_error_bps"], exact=exact)),
+        (
+            "slippage to VWAP without own prints",
+            bps(found["slippage_ex_own_bps"], found["slippage_ex_own_error_bps"], exact=exact),
+        ),
+        ("slippage to the arrival price", bps(found["arrival_slippage_bps"], None)),
+        ("implementation shortfall", bps(found["shortfall_bps"], None)),
+        ("participation", "-" if share is None else f"{'' if exact else 'about '}{share:.2%}"),
         ("fills / child orders", f"{found['fills']} / {found['orders']}"),
         ("filled as maker", "-" if found["maker_share"] is None else f"{found['maker_share']:.0%}"),
         ("fees", fees),
@@ -129,10 +136,25 @@ def _account(result: Report, found: dict[str, Any]) -> Table:
     ]
     if shadow := found["shadow"]:
         rows.append(("shadow", f"{shadow['name']}, proposed for {shadow['slices']} of {len(found['slices'])} slices"))
-        rows.append(("slippage of its allocation alone", _bps(shadow["allocation_slippage_bps"])))
-        rows.append(("slippage of the trading allocation alone", _bps(shadow["trading_allocation_slippage_bps"])))
+        rows.append(("slippage of its allocation alone", bps(shadow["allocation_slippage_bps"], None, exact=exact)))
+        trading = bps(shadow["trading_allocation_slippage_bps"], None, exact=exact)
+        rows.append(("slippage of the trading allocation alone", trading))
     for row in rows:
         table.add_row(*row)
+    return table
+
+
+def _missing(found: dict[str, Any]) -> Table:
+    """What is missing of the benchmark, and what each part of it alone can change."""
+    table = Table(title="missing from the benchmark", box=SIMPLE, pad_edge=False)
+    for name in ("from", "to", "trades", "VWAP off by at most"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in found["missing_ranges"][:MISSING_SHOWN]:
+        off = row["vwap_error_bps"]
+        table.add_row(row["from"], row["to"], str(row["trades"]), "unknown" if off is None else f"{bound(off)} bp")
+    more = len(found["missing_ranges"]) - MISSING_SHOWN
+    if more > 0:
+        table.caption = f"and {more} more: --json shows them all"
     return table
 
 
@@ -236,10 +258,6 @@ def _price(value: float | None, execution: Execution) -> str:
 
 def _digits(unit: Decimal) -> int:
     return max(0, -int(unit.normalize().as_tuple().exponent))
-
-
-def _bps(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.2f} bp"
 
 
 def console_for_people(*, stderr: bool = False) -> Console:

@@ -1,4 +1,4 @@
-"""Keeps the benchmark whole: fetches by id every public trade that the stream did not bring.
+"""Keeps the benchmark whole: fetches every public trade that the stream did not bring, as far as the exchange has it.
 
 Promise: a gap stands in the tracker until its trades have come; what cannot be fetched is left standing and reported,
 never papered over.
@@ -7,15 +7,15 @@ never papered over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from execd.core.events import Channel
+from execd.core.events import Channel, PrintsMissed, TradeBusted, TradePrinted
 from execd.core.execution import Execution
 from execd.core.grid import SECOND, Nanos
 from execd.core.vwap import VwapTracker
-from execd.venues import Sink, Venue, VenueError
+from execd.venues import Paging, Sink, Venue, VenueError, passed_over
 
 LOOK_EVERY_S = 1.0
 """How often the trackers are asked for gaps."""
@@ -35,43 +35,68 @@ PATIENCE_S = 20.0
 
 @dataclass(slots=True)
 class Tape:
-    """The public trades of one symbol, by id."""
+    """The public trades of one symbol."""
 
     venue: Venue
     symbol: str
     sink: Sink
 
     async def anchor(self, execution: Execution) -> None:
-        """Fetch the most recent trades, back to before the parent's start: what the stream could not bring.
+        """Fetch the trades since the parent's start that the stream could not bring, and say from where on.
 
         Comes after the stream is up, so that nothing falls between the two.
         """
-        tracker, before = execution.tracker, execution.parent.start
+        tracker, start = execution.tracker, execution.parent.start
+        match self.venue.caps.paging:
+            case Paging.BY_ID:
+                await self._back_to(start)
+            case Paging.BY_TIME:
+                await self._fetch(0, None, start)
+            case Paging.RECENT:
+                # They are all that there is: what lies between the start and them is a hole.
+                page = await self._newest(tracker)
+                if not tracker.anchored and page and page[0].at > start:
+                    self.sink(PrintsMissed(start, page[0].at))
+        tracker.anchor()
+
+    async def _back_to(self, start: Nanos) -> None:
         page = await self.venue.trades(self.symbol, None, None)
         for _ in range(PAGES_MAX):
             for trade in page:
                 self.sink(trade)
-            if not page or page[0].at < before or page[0].id == 0:
+            if not page or page[0].at < start or page[0].id == 0:
                 break
             first = page[0].id
             page = await self.venue.trades(self.symbol, max(0, first - len(page)), first - 1)
-        tracker.anchor()
+
+    async def _newest(self, tracker: VwapTracker) -> Sequence[TradePrinted]:
+        """Fetch the newest trades: from the first of them to the last, nothing is unknown any more."""
+        page = await self.venue.trades(self.symbol, None, None)
+        for trade in page:
+            self.sink(trade)
+        if page:
+            tracker.mend(page[0].at, page[-1].at)
+        return page
 
     async def mend(self, tracker: VwapTracker) -> None:
         """Try to fill every gap of a tracker once."""
-        for first, last in tracker.missing:
+        if self.venue.caps.paging is Paging.RECENT:
+            return  # The stream has asked for the newest trades when it came back; there are no others.
+        for gap in tracker.missing:
             try:
-                await self._fetch(first, last)
+                await self._fetch(gap.first, gap.last, gap.since)
             except VenueError:
                 continue  # The gap stays in the tracker, and with it in every view and in the report.
 
     async def mend_for_ever(self, execution: Execution) -> None:
         """Anchor the tape once the stream is up, then look for gaps again and again, until canceled."""
+        # An earlier life has looked back already; what came since is a gap of ids, or known to the newest trades alone.
+        due = not execution.tracker.anchored or self.venue.caps.paging is Paging.RECENT
         while True:
-            if not execution.tracker.anchored and Channel.MARKET not in execution.streams_down:
-                await self._try_to_anchor(execution)
+            if due and Channel.MARKET not in execution.streams_down:
+                due = not await self._try_to_anchor(execution)
             await self.mend(execution.tracker)
-            await asyncio.sleep(LOOK_EVERY_S if execution.tracker.anchored else ANCHOR_EVERY_S)
+            await asyncio.sleep(ANCHOR_EVERY_S if due else LOOK_EVERY_S)
 
     async def complete(self, execution: Execution, clock: Callable[[], Nanos]) -> bool:
         """Wait for the end of the window and bring the tape up to it; False if some of it could not be had.
@@ -92,13 +117,19 @@ class Tape:
                         break  # Asked well after the end, the venue has no later trade: the tape is whole.
                     await asyncio.sleep(LOOK_EVERY_S / 5)
         except TimeoutError:
+            reached = tracker.last_venue_at or execution.parent.start
+            if reached < end:
+                # No jump of ids tells of what was printed last.
+                self.sink(PrintsMissed(reached, end))
             return False
         return True
 
-    async def _try_to_anchor(self, execution: Execution) -> None:
+    async def _try_to_anchor(self, execution: Execution) -> bool:
         # Not anchored, it is tried again.
         with suppress(VenueError):
             await self.anchor(execution)
+            return True
+        return False
 
     def _reaches(self, tracker: VwapTracker, end: Nanos) -> bool:
         at = tracker.last_venue_at
@@ -108,16 +139,23 @@ class Tape:
         if tracker.last_id is None:
             return tracker.anchored  # Nothing was ever printed.
         try:
-            await self._fetch(tracker.last_id + 1, None)
+            if self.venue.caps.paging is Paging.RECENT:
+                await self._newest(tracker)
+            else:
+                await self._fetch(tracker.last_id + 1, None, tracker.last_venue_at)
         except VenueError:
             return False
         return True
 
-    async def _fetch(self, first: int, last: int | None) -> None:
+    async def _fetch(self, first: int, last: int | None, since: Nanos | None) -> None:
+        """Fetch trades by id, page by page; `since` is where a venue begins that pages by time."""
         for _ in range(PAGES_MAX):
-            page = await self.venue.trades(self.symbol, first, last)
+            page = await self.venue.trades(self.symbol, first, last, since)
             for trade in page:
                 self.sink(trade)
-            if not page or (last is not None and page[-1].id >= last):
+            if self.venue.caps.sparse:
+                for number in passed_over(first, last, page):
+                    self.sink(TradeBusted(number))
+            if not page or page[-1].id < first or (last is not None and page[-1].id >= last):
                 return
-            first = page[-1].id + 1
+            first, since = page[-1].id + 1, page[-1].at

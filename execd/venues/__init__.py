@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from execd.core.commands import CancelOrder, ListFills, QueryOrder, SubmitOrder
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
     from execd.venues.fuse import Fuse
 
 
+PASSED_OVER_MAX = 100_000
+"""A page of trades that spans more ids than this is not believed to list all between."""
+
+
 class VenueError(Exception):
     """A question that is no order (markets, bars, trades, account) could not be answered.  One clear sentence."""
 
@@ -54,19 +59,30 @@ class VenueMismatch(VenueError):
     """The addresses of a connection are not those of the environment that was asked for.  Nothing was sent."""
 
 
+class Paging(Enum):
+    """How an exchange gives old public trades to whoever has missed some."""
+
+    BY_ID = "by id"  # From a trade id on.
+    BY_TIME = "by time"  # From a moment on, ascending.
+    RECENT = "recent"  # Only the newest few.
+
+
 @dataclass(frozen=True, slots=True)
 class VenueCaps:
     """What the exchange offers, as data.
 
-    `contiguous_trade_ids`: public trade ids of a symbol rise by one, so that a jump is a gap.  `own_prints`: our fills
-    appear on the public tape.  `request_validity`: how long after sending a request the venue may still act on it,
-    its own processing time included.  `dead_man`: its timer that cancels our orders when we fall silent.
+    `contiguous_trade_ids`: public trade ids of a symbol rise by one, so that a jump is a gap.  `paging`: how it gives
+    old public trades; `sparse`: they leave out ids that no trade of the market has used up.  `own_prints`: our fills
+    appear on the public tape.  `request_validity`: how long after sending a request the venue may still act on it, its
+    own processing time included.  `dead_man`: its timer that cancels our orders when we fall silent.
     """
 
     contiguous_trade_ids: bool
     own_prints: bool
     request_validity: Nanos
     dead_man: DeadMan = NO_DEAD_MAN
+    paging: Paging = Paging.BY_ID
+    sparse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +115,15 @@ class KeyPermissions:
     excess: tuple[str, ...]
 
 
+def passed_over(first: int, last: int | None, page: Sequence[TradePrinted]) -> list[int]:
+    """The ids from `first` to `last` that a page of a sparse venue does not list: no trade of the market has them."""
+    if not page or page[-1].id - first > PASSED_OVER_MAX:
+        return []
+    listed = {trade.id for trade in page}
+    end = page[-1].id if last is None else min(last, page[-1].id)
+    return [number for number in range(first, end + 1) if number not in listed]
+
+
 Sink = Callable[[Event | Print], None]
 """Takes facts from an adapter into the sequencer's inbox.  Never blocks."""
 
@@ -108,6 +133,11 @@ class Venue(Protocol):
 
     name: str
     caps: VenueCaps
+
+    @property
+    def bad_frames(self) -> int:
+        """Frames of its streams that made no sense and were survived."""
+        ...
 
     async def open(self, symbol: str) -> Instrument:
         """Connect over REST, load the market, return its grid.  Raises VenueError (unknown symbol: names near ones)."""
@@ -145,8 +175,13 @@ class Venue(Protocol):
         """Up to `count` bars of `interval` that closed by `before`, oldest first; fewer or none where unknown."""
         ...
 
-    async def trades(self, symbol: str, first: int | None, last: int | None) -> Sequence[TradePrinted]:
-        """Public trades by id, ascending: one page from `first` (None: the most recent), not beyond `last`."""
+    async def trades(
+        self, symbol: str, first: int | None, last: int | None, since: Nanos | None = None
+    ) -> Sequence[TradePrinted]:
+        """Public trades in their order: one page from `first` (None: the newest), not beyond `last`.
+
+        `since`: a venue time not after the first of them, for a venue that pages by time.  Raises VenueError.
+        """
         ...
 
     async def submit(self, command: SubmitOrder) -> OrderAccepted | OrderClosed | OrderLost:

@@ -6,17 +6,18 @@ never something half-parsed.  Formats: binance-spot-api-docs, rest-api.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from execd.core.events import Bar, OrderAccepted, OrderClosed, QuoteChanged, TradePrinted
+from execd.core.events import Bar, OrderAccepted, OrderClosed, QuoteChanged
 from execd.core.grid import SECOND, Instrument, Lots, Nanos, Notional, Side, Ticks
 from execd.core.orders import Fill, Liquidity
 from execd.venues import Balance, KeyPermissions
 from execd.venues.capabilities import OrderReply
 from execd.venues.digits import Grid, exact
-from execd.venues.streams.binance_frames import LATEST_MS, NANOS_PER_MS, fee_of
+from execd.venues.streams.binance_frames import fee_of
+from execd.venues.streams.feed import LATEST_MS, NANOS_PER_MS
 
 PAGE = 1000
 """Most rows that one request gives."""
@@ -88,18 +89,6 @@ def fill(reply: object, order: str, grid: Grid) -> Fill:
     )
 
 
-def public_trade(reply: object, grid: Grid) -> TradePrinted:
-    """One row of trades or historicalTrades.  Raises ValueError."""
-    row = mapping(reply)
-    return TradePrinted(
-        id=_whole(row, "id"),
-        price=grid.ticks(text(row, "price")),
-        quantity=grid.lots(text(row, "qty")),
-        at=_moment(row, "time"),
-        taker=Side.SELL if _flag(row, "isBuyerMaker") else Side.BUY,
-    )
-
-
 def balance(reply: object) -> Balance:
     """Read one currency of the account.  Raises ValueError."""
     row = mapping(reply)
@@ -129,11 +118,11 @@ def quote(reply: object, grid: Grid, now: Nanos) -> QuoteChanged:
     )
 
 
-def kline_for(interval: Nanos) -> tuple[str, Nanos] | None:
-    """The longest kline that divides an interval: its name and length; None where not even a second does."""
+def kline_for(interval: Nanos, names: Collection[str] = frozenset(KLINES)) -> tuple[str, Nanos] | None:
+    """The longest of the named klines that divides an interval: its name and length; None where none does."""
     if interval <= 0:
         return None
-    return next(((name, length) for name, length in KLINES.items() if interval % length == 0), None)
+    return next(((name, length) for name, length in KLINES.items() if name in names and interval % length == 0), None)
 
 
 def kline_bar(row: object, instrument: Instrument) -> Bar:

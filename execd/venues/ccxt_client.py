@@ -65,23 +65,27 @@ def make_client(
         "rateLimiterAlgorithm": "rollingWindow",
         "options": {
             "recvWindow": recv_window_ms,
-            "fetchMarkets": {"types": ["spot"]},
             "fetchCurrencies": False,
             "fetchMargins": False,
             "maxRetriesOnFailure": 0,
         },
     }
+    if caps.market_types:
+        settings["options"]["fetchMarkets"] = {"types": list(caps.market_types), "fetchTickersFees": False}
     if credentials is not None:
         settings |= {"apiKey": credentials.api_key, "secret": credentials.secret}
     if session is not None:
         settings["session"] = session
     client = _careful(known, venue_ms, backoff, doubt_clock)(settings)
     client.number = str
+    for helper in client.options.get("marketHelperProps", ()):
+        client.options.setdefault(helper, None)  # shared among clients, and a KeyError where nothing has filled it
+    client.has["fetchCurrencies"] = caps.currencies  # else up to three requests more before the markets
     if session is not None:
         client.timeout_on_exit = 0  # a pause that only a session of ccxt's own needs when it closes
     if sandbox:
         client.set_sandbox_mode(True)
-    demand_environment(caps, [client.implode_hostname(url) for url in _urls(client.urls["api"])], sandbox=sandbox)
+    demand_environment(caps, addresses(client), sandbox=sandbox)
     return client
 
 
@@ -97,6 +101,11 @@ def demand_environment(caps: Capabilities, urls: Iterable[str], *, sandbox: bool
         if test is not sandbox or not (test or _of(host, caps.hosts)):
             asked = "its test network" if sandbox else "real money"
             raise VenueMismatch(f"{caps.exchange}: {host or url} is no address of {asked}; nothing was sent")
+
+
+def addresses(client: Any) -> list[str]:
+    """Every address that a ccxt exchange would talk to."""
+    return [client.implode_hostname(url) for url in _urls(client.urls["api"])]
 
 
 def _of(host: str, domains: tuple[str, ...]) -> bool:

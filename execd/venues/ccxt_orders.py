@@ -28,7 +28,8 @@ from execd.venues import OpenOrder, VenueError, binance_rest
 from execd.venues.ccxt_wire import Market, Wire, field, rows
 from execd.venues.fuse import Fuse
 from execd.venues.outcomes import Outcome, classify
-from execd.venues.streams.binance_frames import NANOS_PER_MS, Report
+from execd.venues.streams.binance_frames import Report
+from execd.venues.streams.feed import NANOS_PER_MS
 
 SEND_MARGIN = Nanos(20 * NANOS_PER_MS)
 """An order with less than this left of its validity is not sent."""

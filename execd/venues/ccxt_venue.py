@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Any
 
 from execd.core.commands import CancelOrder, ListFills, QueryOrder, SubmitOrder
 from execd.core.events import (
@@ -29,6 +28,7 @@ from execd.core.grid import Instrument, Nanos
 from execd.venues import Balance, KeyPermissions, OpenOrder, Sink, VenueCaps, VenueError, binance_rest, ccxt_deadman
 from execd.venues.capabilities import CAPABILITIES
 from execd.venues.ccxt_client import demand_environment
+from execd.venues.ccxt_data import BinanceData, MarketData
 from execd.venues.ccxt_orders import OrderPath
 from execd.venues.ccxt_wire import Wire, field, rows
 from execd.venues.credentials import Credentials
@@ -36,14 +36,13 @@ from execd.venues.digits import exact
 from execd.venues.fuse import Fuse
 from execd.venues.loopback import Endpoint
 from execd.venues.streams import StreamLimits
-from execd.venues.streams.binance import AccountStream, MarketStream
-from execd.venues.streams.binance_frames import NANOS_PER_MS, AccountFrames, MarketFrames
+from execd.venues.streams.binance_account import AccountStream
+from execd.venues.streams.binance_frames import AccountFrames
+from execd.venues.streams.feed import NANOS_PER_MS
+from execd.venues.streams.market import MarketStream
 
-KLINES_MAX = 20_000
-"""Most klines that are fetched for one question."""
-
-OLD_TRADES_COST = 2
-"""What one page of historicalTrades costs in ccxt's rate limiter."""
+if TYPE_CHECKING:
+    from execd.venues.streams.ccxt_pro import CcxtProStream
 
 
 class CcxtVenue:
@@ -58,8 +57,9 @@ class CcxtVenue:
         sandbox: talk to the exchange's testnet.
         recv_window_ms: how long after its timestamp the venue may accept a request.
         stale_s: a market stream that is silent for this long is broken.
+        connections: how many carry the public data.
         timeout_s: how long one request may take.
-        limits: the streams' whole patience; by default the usual one with `stale_s`.
+        limits: the streams' whole patience; by default the usual one with `stale_s` and `connections`.
 
     Raises:
         VenueError: the exchange is unknown.
@@ -77,6 +77,7 @@ class CcxtVenue:
         sandbox: bool = False,
         recv_window_ms: int = 3000,
         stale_s: float = 10.0,
+        connections: int = 1,
         timeout_s: float = 10.0,
         limits: StreamLimits | None = None,
     ) -> None:
@@ -84,12 +85,7 @@ class CcxtVenue:
         if known is None:
             raise VenueError(f"unknown exchange {exchange!r}; known are {', '.join(sorted(CAPABILITIES))}")
         self.name = exchange
-        self.caps = VenueCaps(
-            contiguous_trade_ids=known.contiguous_trade_ids,
-            own_prints=True,
-            request_validity=Nanos(recv_window_ms * NANOS_PER_MS + known.processing),
-            dead_man=known.dead_man,
-        )
+        self._endpoint, self._sandbox = endpoint, sandbox
         self._wire = Wire(
             known,
             credentials,
@@ -99,12 +95,22 @@ class CcxtVenue:
             recv_window_ms=recv_window_ms,
             timeout_s=timeout_s,
         )
+        make = BinanceData if exchange == "binance" else MarketData
+        self._data = make(self._wire, credentials, sandbox=sandbox)
+        self.caps = VenueCaps(
+            contiguous_trade_ids=self._data.contiguous,
+            paging=self._data.paging,
+            sparse=self._data.sparse,
+            own_prints=True,
+            request_validity=Nanos(recv_window_ms * NANOS_PER_MS + known.processing),
+            dead_man=known.dead_man,
+        )
         self._orders = OrderPath(self._wire, fuse)
-        self._urls = known.sandbox_streams if sandbox else known.streams
-        if self._urls is not None:
-            demand_environment(known, (self._urls.market, self._urls.account), sandbox=sandbox)
-        self._limits = limits or StreamLimits(stale_s=stale_s)
-        self._streams: list[MarketStream | AccountStream] = []
+        self._account_url = known.sandbox_account_stream if sandbox else known.account_stream
+        if self._account_url is not None:
+            demand_environment(known, (self._account_url,), sandbox=sandbox)
+        self._limits = limits or StreamLimits(stale_s=stale_s, connections=connections)
+        self._streams: list[MarketStream | CcxtProStream | AccountStream] = []
 
     @property
     def bad_frames(self) -> int:
@@ -130,14 +136,7 @@ class CcxtVenue:
 
     async def quote(self, symbol: str) -> QuoteChanged:
         """The best bid and ask now.  Raises VenueError."""
-        if self.name != "binance":
-            raise VenueError(f"{self.name} gives no best quote here")
-        market = self._wire.market(symbol)
-        answer = await self._wire.ask("best quote", self._wire.data.public_get_ticker_bookticker({"symbol": market.id}))
-        try:
-            return binance_rest.quote(answer, market.grid, self._wire.clock())
-        except ValueError as error:
-            raise VenueError(f"{self.name}, best quote: {error}") from None
+        return await self._data.quote(symbol)
 
     async def account(self) -> str:
         """The exchange's own id of the account, stable across sessions.  Raises VenueError."""
@@ -185,33 +184,16 @@ class CcxtVenue:
 
         The last bar ends at `before`, rounded down to the longest kline that divides the interval.  Raises VenueError.
         """
-        kline = binance_rest.kline_for(interval)
-        if kline is None or count < 1 or self.name != "binance":
-            return []
-        name, length = kline
-        count = min(count, max(1, KLINES_MAX * length // interval))
-        end = Nanos(min(before, self._wire.venue_now()) // length * length)
-        klines = await self._klines(symbol, name, Nanos(end - interval * count), end)
-        return binance_rest.merge(klines, length, interval, end, count)
+        return await self._data.bars(symbol, interval, count, before)
 
-    async def trades(self, symbol: str, first: int | None, last: int | None) -> Sequence[TradePrinted]:
-        """Public trades by id, ascending: one page from `first` (None: the most recent), not beyond `last`.
+    async def trades(
+        self, symbol: str, first: int | None, last: int | None, since: Nanos | None = None
+    ) -> Sequence[TradePrinted]:
+        """Public trades, ascending by id: one page from `first` (None: the newest), not beyond `last`.
 
-        Raises VenueError.
+        `since`: a venue time not after the first of them, for an exchange that pages by time.  Raises VenueError.
         """
-        if self.name != "binance":
-            raise VenueError(f"{self.name} gives no public trades by id here")
-        market = self._wire.market(symbol)
-        request: dict[str, Any] = {"symbol": market.id, "limit": binance_rest.PAGE}
-        if first is None:
-            answer = await self._wire.ask("recent trades", self._wire.data.public_get_trades(request))
-        else:
-            answer = await self._wire.ask("old trades", self._old_trades({**request, "fromId": first}))
-        try:
-            page = [binance_rest.public_trade(row, market.grid) for row in rows(answer, "public trades")]
-        except ValueError as error:
-            raise VenueError(f"{self.name}, public trades: {error}") from None
-        return sorted((trade for trade in page if last is None or trade.id <= last), key=lambda trade: trade.id)
+        return await self._data.trades(symbol, first, last, since)
 
     # -------------------------------------------------------------------------------------------------- commands
 
@@ -250,7 +232,7 @@ class CcxtVenue:
         """Stream prints, quotes and our own reports into the sink until canceled, reconnecting for ever.
 
         Says `StreamRestored` for each channel once it is up the first time, too; without credentials there is only the
-        market's.  Raises VenueError at once for an exchange without a native stream.
+        market's.  Raises VenueError at once for an exchange that ccxt.pro does not know either.
         """
         self._streams = [self._market_stream(symbol)]
         if self._wire.credentials is not None:
@@ -265,24 +247,35 @@ class CcxtVenue:
 
     # --------------------------------------------------------------------------------------------------- details
 
-    def _market_stream(self, symbol: str) -> MarketStream:
-        if self._urls is None:
-            raise VenueError(f"{self.name} has no native stream here yet")
-        market = self._wire.market(symbol)
+    def _market_stream(self, symbol: str) -> MarketStream | CcxtProStream:
+        feed, wire = self._data.feed(symbol), self._wire
+        if feed is None:
+            from execd.venues.streams.ccxt_pro import CcxtProStream  # imports every exchange of ccxt.pro
+
+            return CcxtProStream(
+                wire.known,
+                symbol,
+                wire.market(symbol).grid,
+                self._endpoint,
+                self._limits,
+                markets=wire.data,
+                clock=wire.clock,
+                sandbox=self._sandbox,
+                timeout_s=wire.timeout_s,
+            )
         return MarketStream(
-            self._urls.market,
-            self._wire.dial,
+            feed,
+            wire.dial,
             self._limits,
-            frames=MarketFrames(market.id, market.grid),
-            history=lambda first, last: self.trades(symbol, first, last),
-            clock=self._wire.clock,
+            history=lambda first, last, since: self.trades(symbol, first, last, since),
+            clock=wire.clock,
         )
 
     def _account_stream(self, symbol: str, credentials: Credentials) -> AccountStream:
-        assert self._urls is not None  # _market_stream has said so
+        assert self._account_url is not None  # who has a key here, has proven orders
         market = self._wire.market(symbol)
         return AccountStream(
-            self._urls.account,
+            self._account_url,
             self._wire.dial,
             self._limits,
             credentials=credentials,
@@ -305,34 +298,3 @@ class CcxtVenue:
         if not isinstance(answer, dict):
             raise VenueError(f"{self.name}, the account: the answer is no JSON object")
         return answer
-
-    async def _klines(self, symbol: str, name: str, start: Nanos, end: Nanos) -> list[Bar]:
-        market = self._wire.market(symbol)
-        found: list[Bar] = []
-        while start < end:
-            request = {
-                "symbol": market.id,
-                "interval": name,
-                "startTime": start // NANOS_PER_MS,
-                "endTime": end // NANOS_PER_MS - 1,
-                "limit": binance_rest.PAGE,
-            }
-            answer = await self._wire.ask("klines", self._wire.data.public_get_klines(request))
-            try:
-                page = [binance_rest.kline_bar(row, market.instrument) for row in rows(answer, "klines")]
-            except (ValueError, ArithmeticError) as error:
-                raise VenueError(f"{self.name}, klines: {error}") from None
-            page = [bar for bar in page if start <= bar.start < end]
-            if not page:
-                break
-            found += page
-            start = Nanos(page[-1].start + 1)
-        return found
-
-    async def _old_trades(self, request: dict[str, Any]) -> Any:
-        # ccxt insists on a key for this public endpoint, so that its own method cannot serve paper trading.
-        data, credentials = self._wire.data, self._wire.credentials
-        await data.throttle(OLD_TRADES_COST)
-        headers = {} if credentials is None else {"X-MBX-APIKEY": credentials.api_key}
-        url = f"{data.urls['api']['public']}/historicalTrades?{urlencode(request)}"
-        return await data.fetch(url, "GET", headers, None)

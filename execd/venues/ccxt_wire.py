@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from execd.venues.digits import Grid
 from execd.venues.loopback import Endpoint
 from execd.venues.markets import instrument_of, near
 from execd.venues.outcomes import answered, explain
-from execd.venues.streams.binance_frames import NANOS_PER_MS
+from execd.venues.streams.feed import NANOS_PER_MS, nanos
 
 T = TypeVar("T")
 
@@ -34,11 +34,12 @@ CLOCK_QUERIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """A market that was opened: our grid and the venue's own name of it."""
+    """A market that was opened: our grid, the venue's own name of it, and whether it is a linear contract."""
 
     instrument: Instrument
     grid: Grid
     id: str
+    linear: bool = False
 
 
 class Wire:
@@ -71,15 +72,22 @@ class Wire:
         if self.data is None:
             self._connect()
         if not self.data.markets:
-            await self.ask("loading the markets", self.data.load_markets())
+            # Reload: what was once told, even that there are none, ccxt believes for ever.
+            if not await self.ask("loading the markets", self.data.load_markets(True)):
+                raise VenueUnanswered(f"{self.known.exchange}, loading the markets: the answer names none")
             self.trading.set_markets_from_exchange(self.data)
         market = self.data.markets.get(symbol)
         if market is None:
             raise VenueError(f"{self.known.exchange} has no market {symbol!r}{near(symbol, list(self.data.symbols))}")
         if market.get("active") is False:
             raise VenueError(f"{self.known.exchange} does not trade {symbol} at present")
-        instrument = instrument_of(self.known.exchange, market)
-        self._markets[symbol] = Market(instrument, Grid(instrument), str(market["id"]))
+        decimals = self.known.price_decimals.get(str(market.get("type")))
+        instrument = instrument_of(self.known.exchange, market, decimals)
+        linear = market.get("linear") is True
+        # Of Hyperliquid's perpetuals ccxt has the number as id: all but orders go by the coin.
+        numbered = self.known.exchange == "hyperliquid" and linear
+        name = str(market["baseName" if numbered else "id"])
+        self._markets[symbol] = Market(instrument, Grid(instrument), name, linear)
         return instrument
 
     async def close(self) -> None:
@@ -137,17 +145,31 @@ class Wire:
 
     async def measure_clock(self) -> Nanos:
         """Venue time minus ours, from the fastest of a few queries; all signed requests use it.  Raises VenueError."""
-        samples: list[tuple[int, int]] = []
+        step, bounds = self.known.clock_step, []
         for _ in range(CLOCK_QUERIES):
             asked = self.clock()
-            # Not through the rate limiter: waiting in its queue would look like a slow network.
-            reply = await self.ask("the venue's time", self.trading.public_get_time())
+            told = await self._time()
             answered = self.clock()
-            # The venue cuts off what is below a millisecond: half of one is the expected rest.
-            venue = _milliseconds(field(reply, "serverTime")) * NANOS_PER_MS + NANOS_PER_MS // 2
-            samples.append((answered - asked, venue - (asked + answered) // 2))
-        self.offset = Nanos(min(samples)[1])
+            # The venue cuts off what is below its step, and looked at its clock some time between the two moments.
+            bounds.append((told - answered, told + step - asked))
+        self.offset = offset_of(bounds, step)
         return self.offset
+
+    async def _time(self) -> Nanos:
+        """The venue's time.  Not through the rate limiter, whose queue would look like a network."""
+        what, name = "the venue's time", self.known.exchange
+        told: object
+        if name == "binance":
+            told = field(await self.ask(what, self.trading.public_get_time()), "serverTime", f"{name}, {what}")
+        elif name == "coinbase":  # ccxt reads its seconds only
+            reply = await self.ask(what, self.trading.v3_public_get_brokerage_time())
+            told = field(reply, "epochMillis", f"{name}, {what}")
+        else:
+            told = await self.ask(what, self.trading.fetch_time())
+        try:
+            return nanos(int(str(told)))
+        except ValueError:
+            raise VenueUnanswered(f"{name}, {what}: {str(told)[:40]!r} is none") from None
 
     def _doubt_clock(self) -> None:
         """Measure the venue's clock anew, beside the request whose timestamp it refused; one measurement at a time."""
@@ -180,12 +202,17 @@ class Wire:
         )
 
 
-def _milliseconds(text: str) -> int:
-    """A time as the venue wrote it.  Raises VenueUnanswered."""
-    try:
-        return int(text)
-    except ValueError:
-        raise VenueUnanswered(f"the venue's time is no number: {text[:40]!r}") from None
+def offset_of(bounds: Sequence[tuple[int, int]], step: Nanos) -> Nanos:
+    """Venue time minus ours, by what each answer says that it is at least and at most.
+
+    The middle of the narrowest; but of a venue that tells whole seconds, as little as all of them allow: a clock that
+    may be right is left alone.
+    """
+    if step <= NANOS_PER_MS:
+        low, high = min(bounds, key=lambda bound: bound[1] - bound[0])
+        return Nanos((low + high) // 2)
+    low, high = max(low for low, _ in bounds), min(high for _, high in bounds)
+    return Nanos(min(max(0, low), high))
 
 
 def rows(answer: object, what: str) -> list[Any]:
@@ -195,9 +222,9 @@ def rows(answer: object, what: str) -> list[Any]:
     return answer
 
 
-def field(row: object, name: str) -> str:
-    """A field of an answer, as the venue wrote it.  Raises VenueError."""
+def field(row: object, name: str, what: str = "") -> str:
+    """A field of an answer, as the venue wrote it.  Raises VenueError, which begins with `what` it was about."""
     try:
         return binance_rest.text(binance_rest.mapping(row), name)
     except ValueError as error:
-        raise VenueError(str(error)) from None
+        raise VenueError(f"{what}: {error}" if what else str(error)) from None

@@ -13,6 +13,10 @@ LONGEST = 40
 """Characters of the longest number that can mean anything; a longer one would only cost time and memory."""
 
 
+KNOWN_MAX = 4096
+"""Texts whose count is remembered."""
+
+
 def exact(value: object) -> Decimal:
     """A number as an exchange wrote it.  Raises ValueError where it is none, not finite, or absurdly large or fine."""
     text = str(value)
@@ -26,35 +30,40 @@ def exact(value: object) -> Decimal:
 
 
 class Unit:
-    """One step of a grid, as `step` units of ten to the minus `places`."""
+    """One step of a grid."""
 
-    __slots__ = ("_places", "_step")
+    __slots__ = ("_known", "_scales")
 
     def __init__(self, unit: Decimal) -> None:
         _, digits, exponent = unit.normalize().as_tuple()
         if not isinstance(exponent, int) or unit <= 0:
             raise ValueError(f"a grid's step must be a positive number, not {unit}")
         count = int("".join(map(str, digits)))
-        self._places: int = max(0, -exponent)
-        self._step: int = count * 10 ** max(0, exponent)
+        self._known: dict[str, int] = {}
+        # By the number of decimal places of a text: (what its digits are multiplied by, what one step is then).
+        self._scales: list[tuple[int, int]] = [
+            (10 ** max(0, -exponent - places), count * 10 ** max(0, exponent + places)) for places in range(LONGEST)
+        ]
 
     def count(self, text: str) -> int:
         """How many steps a plain, unsigned decimal string is.  Raises ValueError; OffGrid if it is no whole count."""
-        whole, _, fraction = text.partition(".")
+        known = self._known.get(text)
+        if known is not None:
+            return known  # A tape repeats its prices and its sizes all the time.
         if len(text) > LONGEST:
             raise ValueError(f"a number of {len(text)} characters")
+        whole, point, fraction = text.partition(".")
+        digits = whole + fraction
         # int() alone would take signs, underscores, spaces and other scripts' digits for numbers.
-        if not (whole.isdigit() and (fraction.isdigit() or not fraction) and text.isascii()):
-            raise ValueError(f"{text[:40]!r} is no decimal number")
-        places = self._places
-        if len(fraction) > places:
-            if fraction[places:].strip("0"):
-                raise OffGrid(f"{text[:40]} is not on the grid")
-            fraction = fraction[:places]
-        value = int(whole + fraction.ljust(places, "0"))
-        count, rest = divmod(value, self._step)
+        if not (digits.isdigit() and text.isascii() and whole and (fraction or not point)):
+            raise ValueError(f"{text[:LONGEST]!r} is no decimal number")
+        times, step = self._scales[len(fraction)]
+        count, rest = divmod(int(digits) * times, step)
         if rest:
-            raise OffGrid(f"{text[:40]} is not on the grid")
+            raise OffGrid(f"{text[:LONGEST]} is not on the grid")
+        if len(self._known) >= KNOWN_MAX:
+            self._known.clear()
+        self._known[text] = count
         return count
 
 

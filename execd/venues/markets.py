@@ -18,10 +18,17 @@ NO_LIMIT = 10**18
 """Lots, where a venue names no largest order: more than any."""
 
 
-def instrument_of(venue: str, market: Mapping[str, Any]) -> Instrument:
-    """The grid of one ccxt market, loaded with `number = str`.  Raises VenueError where the venue gives none."""
+def instrument_of(venue: str, market: Mapping[str, Any], price_decimals: int | None = None) -> Instrument:
+    """The grid of one ccxt market, loaded with `number = str`.
+
+    `price_decimals` is how many decimals a price and a quantity have together, where the venue gives that for a tick.
+    Raises VenueError where the venue gives no grid, or one of contracts.
+    """
     symbol = str(market.get("symbol"))
+    _demand_base(venue, symbol, market)
     tick, lot = (_number(market, "precision", name) for name in ("price", "amount"))
+    if lot and price_decimals is not None:
+        tick = Decimal(format((Decimal(1).scaleb(-price_decimals) / lot).normalize(), "f"))
     if not tick or not lot:
         raise VenueError(f"{venue} gives no price or quantity step for {symbol}")
     least, most = (_number(market, "limits", "amount", name) for name in ("min", "max"))
@@ -42,6 +49,16 @@ def instrument_of(venue: str, market: Mapping[str, Any]) -> Instrument:
         )
     except (ValueError, KeyError) as error:
         raise VenueError(f"{venue} describes {symbol} in a way that makes no grid: {error}") from None
+
+
+def _demand_base(venue: str, symbol: str, market: Mapping[str, Any]) -> None:
+    """Refuse a market whose quantities are not in its base currency, nor their value price times quantity."""
+    if not market.get("contract"):
+        return
+    size = _number(market, "contractSize")
+    if market.get("linear") is not True or size != 1:
+        of = "is not linear" if market.get("linear") is not True else f"has contracts of {size} {market.get('base')}"
+        raise VenueError(f"{venue}: {symbol} {of}; execd trades in the base currency only")
 
 
 def near(symbol: str, symbols: Sequence[str]) -> str:

@@ -76,6 +76,11 @@ class PaperVenue:
         self._books: dict[str, PaperBook] = {}
         self._sinks: dict[str, Sink] = {}
 
+    @property
+    def bad_frames(self) -> int:
+        """The data source's."""
+        return self._data.bad_frames
+
     async def open(self, symbol: str) -> Instrument:
         """Open the market at the data source, and an empty imagined book for it.  Raises VenueError."""
         instrument = await self._data.open(symbol)
@@ -118,9 +123,11 @@ class PaperVenue:
         """The data source's.  Raises VenueError."""
         return await self._data.bars(symbol, interval, count, before)
 
-    async def trades(self, symbol: str, first: int | None, last: int | None) -> Sequence[TradePrinted]:
+    async def trades(
+        self, symbol: str, first: int | None, last: int | None, since: Nanos | None = None
+    ) -> Sequence[TradePrinted]:
         """The data source's.  Raises VenueError."""
-        return await self._data.trades(symbol, first, last)
+        return await self._data.trades(symbol, first, last, since)
 
     async def submit(self, command: SubmitOrder) -> OrderAccepted | OrderClosed | OrderLost:
         """Imagine an order: it travels, meets the market of its arrival, and the answer travels back."""

@@ -155,6 +155,7 @@ def a_view(**changes: Any) -> RiskView:
         rejects=0,
         children=0,
         lately=Throttle(),
+        suspect=None,
         clock_offset=Nanos(0),
         unwell=None,
     )

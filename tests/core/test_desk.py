@@ -39,7 +39,7 @@ from execd.core.events import (
 )
 from execd.core.execution import Execution
 from execd.core.grid import Lots, Nanos
-from tests.core.build import START, a_fill, a_market, a_parent, a_print, a_submission, at, every
+from tests.core.build import START, a_fill, a_market, a_parent, a_submission, at, every
 
 UP = (StreamRestored(Channel.ACCOUNT), StreamRestored(Channel.MARKET))
 
@@ -143,13 +143,6 @@ def test_commands_of_all_parents_are_gathered() -> None:
     asked = every(ProposeSlice, desk.handle(START, Recovered()) + desk.handle(START, UP[0]) + desk.handle(START, UP[1]))
 
     assert [ask.parent for ask in asked] == ["A", "B"]
-
-
-def test_a_print_is_shown_to_every_parent() -> None:
-    desk = a_desk("A", "B")
-    desk.observe(at(1), a_print(1, 1, quantity=7))
-
-    assert [execution.tracker.volume for execution in desk.executions.values()] == [7, 7]
 
 
 def test_the_deadline_is_the_earliest_of_all_and_none_without_a_parent_at_work() -> None:

@@ -358,7 +358,7 @@ def test_a_parent_that_leaves_its_rest_stays_passive_to_the_end() -> None:
 
 
 def test_a_plan_of_an_unknown_kind_stops_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(router, "plan", lambda *_: "something else")
+    monkeypatch.setattr(router, "plan", lambda *_, **__: "something else")
 
     with pytest.raises(AssertionError):
         Work().fall_back()

@@ -15,6 +15,7 @@ from execd.core import risk
 from execd.core.events import MarketView
 from execd.core.grid import SECOND, Lots, Nanos, Side, Ticks
 from execd.core.limits import RiskLimits
+from execd.core.orders import OrderKind
 from execd.core.risk import (
     CONTROLS,
     Approved,
@@ -142,6 +143,12 @@ AT_THE_LIMIT: list[tuple[Refusal, tuple[Draft, RiskView], tuple[Draft, RiskView]
         (a_draft(), a_view(market=a_market(ask_size=1))),
         (a_draft(), a_view(market=a_market(ask_size=0))),
         "one side of the book is empty",
+    ),
+    (
+        R.INCOMPLETE,
+        (a_draft(), a_view(suspect="trades are missing")),
+        (a_draft(kind=OrderKind.TAKE), a_view(suspect="trades are missing")),
+        "trades are missing",
     ),
     (
         R.CLOCK,
@@ -340,7 +347,9 @@ def test_the_controls_are_asked_in_a_fixed_order() -> None:
     """The metric label of a refusal, and a replay, depend on which of several reasons is given."""
     order = " ".join(refusal.value for refusal, _ in CONTROLS)
 
-    assert order == ("P1 P2 P28 P23 P22 P22b P18 P18b P12 P12b P21 P11 P9a P9 P10 P6 P7 P21b P13 P14 P8 P15 P16 P17")
+    assert order == (
+        "P1 P2 P28 P23 P22 P22b P22c P18 P18b P12 P12b P21 P11 P9a P9 P10 P6 P7 P21b P13 P14 P8 P15 P16 P17"
+    )
 
 
 def test_the_first_refusal_wins(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,10 +26,11 @@ def planned(
     parent: ParentOrder | None = None,
     slice_: Slice = FIRST,
     committed: int = 0,
+    passive: bool = False,
     **market: Any,
 ) -> Cancel | Draft | Wait:
-    now = at(seconds)
-    return plan(now, parent or a_parent(), slice_, a_market(now, **market), list(alive), Lots(committed))
+    now, market_ = at(seconds), a_market(at(seconds), **market)
+    return plan(now, parent or a_parent(), slice_, market_, list(alive), Lots(committed), passive=passive)
 
 
 def drafted(seconds: float, **changes: Any) -> Draft:
@@ -81,6 +82,24 @@ def test_the_last_slice_never_crosses_where_the_rest_is_to_be_left(urgency: Urge
     assert cross_at(parent, LAST) == at(600)
     assert drafted(599.999, parent=parent, slice_=LAST).kind is OrderKind.REST
     assert cross_at(parent, FIRST) == cross_at(a_parent(urgency=urgency), FIRST), "earlier slices are as urgent as ever"
+
+
+@pytest.mark.parametrize("slice_", [FIRST, LAST])
+def test_a_router_that_is_told_to_be_passive_rests_to_the_end_of_its_slice(slice_: Slice) -> None:
+    late = (slice_.end - START) / SECOND - 0.001
+
+    assert drafted(late, slice_=slice_).kind is OrderKind.TAKE
+    assert drafted(late, slice_=slice_, passive=True) == Draft(
+        Side.BUY, slice_.target, Ticks(BID), OrderKind.REST, slice_.number
+    )
+
+
+def test_a_passive_router_leaves_what_rests_and_ends_what_takes() -> None:
+    resting, taking = working(sent_at=at(38)), working(kind=OrderKind.TAKE, sent_at=at(39))
+
+    assert planned(39, resting) == Cancel(resting, "time to take")
+    assert planned(39, resting, passive=True) == Wait(at(44), "order at work")
+    assert planned(39, taking, passive=True) == Cancel(taking, "time to rest")
 
 
 def test_an_aggressive_order_reaches_three_basis_points_through_the_touch() -> None:
@@ -221,16 +240,18 @@ def test_a_child_is_what_was_approved_under_a_derived_id() -> None:
     st.none() | st.integers(9_000, 11_000),
     st.integers(1, 20_000),
     st.integers(1, 50),
+    st.booleans(),
 )
 def test_a_draft_is_never_too_much_too_little_or_too_dear(
-    nanos: int, committed: int, urgency: Urgency, side: Side, limit: int | None, bid: int, spread: int
+    nanos: int, committed: int, urgency: Urgency, side: Side, limit: int | None, bid: int, spread: int, passive: bool
 ) -> None:
     """Whatever the moment: no more than the slice wants, no less than the exchange takes, inside the limit."""
     parent = a_parent(urgency=urgency, side=side, limit=limit)
     now = Nanos(START + nanos)
-    step = plan(now, parent, FIRST, a_market(now, bid=bid, ask=bid + spread), [], Lots(committed))
+    step = plan(now, parent, FIRST, a_market(now, bid=bid, ask=bid + spread), [], Lots(committed), passive=passive)
 
     if isinstance(step, Draft):
+        assert step.kind is OrderKind.REST or not passive
         assert parent.instrument.least(step.limit) <= step.quantity == FIRST.target - committed
         assert limit is None or (step.limit - limit) * side.sign <= 0
         assert step.side is side

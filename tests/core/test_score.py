@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execd.core.events import MarketObserved, OrderAccepted, OrderFilled
+from execd.core.events import Gap, MarketObserved, OrderAccepted, OrderFilled
 from execd.core.execution import Execution
-from execd.core.grid import Lots, Notional, Side
+from execd.core.grid import Lots, Notional, Side, Ticks
 from execd.core.ledger import SliceRecord
 from execd.core.orders import Fill, Liquidity
 from execd.core.score import Benchmark, Score, allocated, score
@@ -229,7 +229,68 @@ def test_prices_are_halves_of_what_the_core_doubles() -> None:
 
 
 def test_trades_that_we_know_we_did_not_see_are_counted() -> None:
-    assert score(worked([], Benchmark(9, 9), gaps=((3, 5), (9, 9)), lost=10)).missing == 14
+    assert (
+        score(worked([], Benchmark(9, 9), gaps=(Gap(3, 5, START, START), Gap(9, 9, START, START)), lost=10)).missing
+        == 14
+    )
+
+
+def test_a_complete_benchmark_is_exact() -> None:
+    result = score(worked([a_fill(4)], Benchmark(9, 90_000)))
+
+    assert (result.coverage, result.complete, result.error_bps, result.missed) == (Fraction(1), True, 0.0, ())
+    assert (result.slippage_error_bps, result.slippage_ex_own_error_bps) == (0.0, 0.0)
+
+
+def incomplete(fills: list[Fill], market: Benchmark, **changes: Any) -> Score:
+    """The score of a market of 90 trades, from 9,990 to 10,020 and none above 20 lots, of which five are missing."""
+    seen = {"trades": 90, "largest": Lots(20), "window_low": Ticks(9_990), "window_high": Ticks(10_020)}
+    return score(worked(fills, market, gaps=(Gap(1, 5, START, START),), **{**seen, **changes}))
+
+
+def test_what_is_compared_with_an_incomplete_benchmark_is_off_by_at_most_so_much() -> None:
+    """100 lots may be missing, at worst all at 10,020; without our ten lots what was seen weighs less."""
+    result = incomplete([a_fill(10, price=10_010)], Benchmark(900, 9_000_000))
+
+    assert (result.coverage, result.complete, result.missing) == (Fraction(90, 95), False, 5)
+    assert [part.trades for part in result.missed] == [5]
+    assert result.error_bps == pytest.approx(2)
+    assert result.slippage_error_bps == pytest.approx(1e4 * Fraction(10_010, 10_000) * Fraction(2, 9_998))
+    assert (result.slippage_ex_own_error_bps or 0) > (result.slippage_error_bps or 0) > 0
+
+
+@given(TRADES.filter(bool), st.lists(st.tuples(PRICES, QUANTITIES), min_size=5, max_size=5), PRICES)
+def test_the_true_slippage_lies_within_its_bound(
+    seen: list[tuple[int, int]], unseen: list[tuple[int, int]], paid: int
+) -> None:
+    """Whatever was missed, if it was no larger and inside the prices of what was seen."""
+    prices, largest = [price for price, _ in seen], max(quantity for _, quantity in seen)
+    unseen = [(min(max(price, min(prices)), max(prices)), min(quantity, largest)) for price, quantity in unseen]
+    window = {"largest": Lots(largest), "window_low": Ticks(min(prices)), "window_high": Ticks(max(prices))}
+    result = incomplete([a_fill(10, price=paid)], total(seen), **window, own_prints=False)
+
+    true = replace(result, market=total(seen + unseen)).slippage_bps
+    if result.slippage_error_bps is not None:
+        assert result.slippage_bps is not None
+        assert true == pytest.approx(result.slippage_bps, abs=result.slippage_error_bps * (1 + 1e-12) + 1e-9)
+
+
+def test_where_nothing_bounds_the_benchmark_nothing_bounds_what_is_compared_with_it() -> None:
+    nothing = incomplete([a_fill(10)], Benchmark(0, 0), trades=0)
+    doubtful = a_score(vwap_error=Fraction(1), vwap_error_ex_own=None)
+
+    assert (nothing.coverage, nothing.error_bps, nothing.slippage_error_bps) == (Fraction(0), None, None)
+    assert (doubtful.error_bps, doubtful.slippage_error_bps, doubtful.slippage_ex_own_error_bps) == (1e4, None, None)
+    assert a_score(own=Benchmark(0, 0)).slippage_error_bps is None
+
+
+def test_a_bound_is_rounded_up() -> None:
+    """To the nearest float it could be a little less than what it bounds."""
+    for third in (Fraction(1, 30_000), Fraction(2, 30_000)):
+        bound = a_score(vwap_error=third).error_bps
+        assert bound is not None
+        assert Fraction(bound) >= 10_000 * third
+        assert bound == pytest.approx(10_000 * third)
 
 
 def test_fees_are_summed_by_currency_exactly_and_makers_apart_from_takers() -> None:

@@ -38,7 +38,7 @@ def test_the_times_of_a_slice_are_whole_nanoseconds() -> None:
 
 
 def test_a_single_lot_that_is_wanted_is_sent() -> None:
-    step = plan(at(0), ANY_SIZE, FIRST, a_market(), [], Lots(99))
+    step = plan(at(0), ANY_SIZE, FIRST, a_market(), [], Lots(99), passive=False)
     assert isinstance(step, Draft)
     assert step.quantity == 1
 
@@ -46,7 +46,9 @@ def test_a_single_lot_that_is_wanted_is_sent() -> None:
 def test_an_order_that_may_follow_the_touch_but_need_not_is_looked_at_a_step_later() -> None:
     """Not at this very moment again: that would spin."""
     order = a_child(state=OrderState.WORKING)
-    assert plan(at(6), a_parent(), FIRST, a_market(at(6)), [order], Lots(0)) == Wait(at(12), "order at work")
+    assert plan(at(6), a_parent(), FIRST, a_market(at(6)), [order], Lots(0), passive=False) == Wait(
+        at(12), "order at work"
+    )
 
 
 @pytest.mark.parametrize("seconds", [0, 50])
@@ -54,7 +56,7 @@ def test_an_order_that_may_follow_the_touch_but_need_not_is_looked_at_a_step_lat
 def test_the_router_is_never_asked_without_a_quote(seconds: float, side: str) -> None:
     market: dict[str, Any] = {side: None}
     with pytest.raises(AssertionError, match=r"^the gate demands a quote before the router is asked"):
-        plan(at(seconds), a_parent(), FIRST, a_market(at(seconds), **market), [], Lots(0))
+        plan(at(seconds), a_parent(), FIRST, a_market(at(seconds), **market), [], Lots(0), passive=False)
 
 
 # ------------------------------------------------------------------------------------------------ the gate's edges

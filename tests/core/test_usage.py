@@ -60,8 +60,10 @@ def test_the_figures_are_those_of_the_moment() -> None:
 
 def test_the_state_is_told_in_words() -> None:
     assert (seen()["P1"], seen()["P2"], seen()["P28"]) == (("clear", ""), ("trading", ""), ("well", ""))
-    found = seen(killed=True, held="paused by ann", unwell="the disk is full")
+    assert seen()["P22c"] == ("complete", "")
+    found = seen(killed=True, held="paused by ann", unwell="the disk is full", suspect="trades are missing")
     assert (found["P1"][0], found["P2"][0], found["P28"][0]) == ("latched", "paused by ann", "the disk is full")
+    assert found["P22c"][0] == "trades are missing"
 
 
 def test_what_is_not_known_is_not_shown() -> None:

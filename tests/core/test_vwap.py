@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from execd.core import vwap
-from execd.core.events import Bar, MarketView, QuoteChanged, TradePrinted
+from execd.core import tape_ids
+from execd.core.events import (
+    Bar,
+    Gap,
+    MarketView,
+    PrintsMissed,
+    QuoteChanged,
+    TradeBusted,
+    TradeCorrected,
+    TradePrinted,
+)
 from execd.core.grid import SECOND, Lots, Nanos, Side, Ticks
-from execd.core.orders import ParentOrder
-from execd.core.vwap import Gaps, Rolling, VwapTracker, last_price2, minute_price2
+from execd.core.vwap import VwapTracker, last_price2, minute_price2
 from tests.core.build import ASK, BID, START, a_market, a_parent, a_print, at
 
 TRAILING = Nanos(300 * SECOND)
@@ -20,6 +27,11 @@ TRAILING = Nanos(300 * SECOND)
 
 def a_tracker(*, contiguous: bool = True) -> VwapTracker:
     return VwapTracker(a_parent(), TRAILING, contiguous=contiguous)
+
+
+def ranges(tracker: VwapTracker) -> list[tuple[int, int]]:
+    """The ids that are missing."""
+    return [(gap.first, gap.last) for gap in tracker.missing]
 
 
 def watched(prints: list[TradePrinted], tracker: VwapTracker | None = None) -> VwapTracker:
@@ -30,126 +42,28 @@ def watched(prints: list[TradePrinted], tracker: VwapTracker | None = None) -> V
     return tracker
 
 
-@st.composite
-def tapes(draw: st.DrawFn) -> list[TradePrinted]:
-    """Trades with ids that rise by one and times that do not fall, from before the window until after it."""
-    waits = draw(st.lists(st.integers(0, 60), min_size=1, max_size=30))
-    seconds, tape = -30, []
-    for number, wait in enumerate(waits, start=draw(st.integers(0, 10**9))):
-        seconds += wait
-        tape.append(a_print(number, seconds, draw(st.integers(1, 10**7)), draw(st.integers(1, 10**6))))
-    return tape
+# ------------------------------------------------------------------------------------------- restarts, and the window
 
 
-@st.composite
-def deliveries(draw: st.DrawFn) -> list[TradePrinted]:
-    """A tape as the wire brings it: in any order, repeated or not at all."""
-    return draw(st.lists(st.sampled_from(draw(tapes())), min_size=1, max_size=60))
+def merged(number: int, count: int, seconds: float = 0) -> TradePrinted:
+    """A print that stands for several trades, the last of which has this id."""
+    return TradePrinted(number, Ticks(BID), Lots(1), at(seconds), Side.BUY, count)
 
 
-def naive_sums(delivered: list[TradePrinted], parent: ParentOrder) -> dict[str, Any]:
-    """The same from the definition: the set of the window's prints."""
-    seen = {trade.id: trade for trade in delivered}
-    inside = [trade for trade in seen.values() if parent.start <= trade.at < parent.end]
-    return {
-        "volume": sum(trade.quantity for trade in inside),
-        "notional": sum(trade.price * trade.quantity for trade in inside),
-        "trades": len(inside),
-        "first_id": min((trade.id for trade in inside), default=None),
-        "last_id": max(seen),
-        "unseen": set(range(min(seen), max(seen))) - set(seen),
-    }
-
-
-def sums(view: MarketView) -> dict[str, Any]:
-    return {
-        "volume": view.volume,
-        "notional": view.notional,
-        "trades": view.trades,
-        "first_id": view.first_id,
-        "last_id": view.last_id,
-        "unseen": {number for first, last in view.gaps for number in range(first, last + 1)},
-    }
-
-
-def naive_bars(delivered: list[TradePrinted], parent: ParentOrder) -> dict[int, tuple[int, int, int]]:
-    bars: dict[int, tuple[int, int, int]] = {}
-    for trade in {trade.id: trade for trade in delivered}.values():
-        if parent.start <= trade.at < parent.end:
-            volume, notional, trades = bars.get(parent.slice_at(trade.at), (0, 0, 0))
-            bars[parent.slice_at(trade.at)] = (
-                volume + trade.quantity,
-                notional + trade.price * trade.quantity,
-                trades + 1,
-            )
-    return bars
-
-
-def bars_of(view: MarketView) -> dict[int, tuple[int, int, int]]:
-    return {a_parent().slice_at(bar.start): (bar.volume, bar.notional, bar.trades) for bar in view.bars}
-
-
-# ----------------------------------------------------------------------------------------------------------- the sums
-
-
-@given(deliveries())
-def test_the_sums_are_those_of_the_set_of_prints_in_whatever_order_they_came(delivered: list[TradePrinted]) -> None:
-    view = watched(delivered).view(at(700))
-
-    assert sums(view) == naive_sums(delivered, a_parent())
-    assert bars_of(view) == naive_bars(delivered, a_parent())
-
-
-@given(deliveries())
-def test_ids_that_do_not_rise_by_one_are_told_apart_too(delivered: list[TradePrinted]) -> None:
-    """Then nothing can be known to be missing."""
-    view = watched(delivered, a_tracker(contiguous=False)).view(at(700))
-
-    assert sums(view) == {**naive_sums(delivered, a_parent()), "unseen": set()}
-
-
-@given(tapes(), st.data())
-def test_a_restored_tracker_continues_exactly(tape: list[TradePrinted], data: st.DataObject) -> None:
-    """What was journalled and the prints after it give the sums, bars and gaps of a process that never stopped."""
-    order = [tape[0], *data.draw(st.permutations(tape[1:]))]
-    order = order[: data.draw(st.integers(1, len(order)))]  # Some never come.
-    cut = data.draw(st.integers(1, len(order)))
-    before = watched(order[:cut])
-    journalled = before.view(at(700))
-    after = a_tracker()
-    after.restore(journalled, {a_parent().slice_at(bar.start): bar for bar in journalled.bars})
-
-    watched(order[cut:], before)
-    watched(order[cut:], after)
-
-    assert sums(after.view(at(700))) == sums(before.view(at(700)))
-    for trade in order:  # A repeat of what came before the restart counts no more than one after it.
-        after.observe(at(700), trade)
-    assert after.view(at(700)).volume == before.volume
-    assert bars_of(watched(order[cut:], restored(journalled)).view(at(700))) == {
-        number: bar for number, bar in naive_bars(order, a_parent()).items() if number in touched(order[cut:])
-    }
-
-
-def restored(view: MarketView) -> VwapTracker:
-    tracker = a_tracker()
+def restored(view: MarketView, *, contiguous: bool = True) -> VwapTracker:
+    tracker = a_tracker(contiguous=contiguous)
     tracker.restore(view, {a_parent().slice_at(bar.start): bar for bar in view.bars})
     return tracker
 
 
-def touched(prints: list[TradePrinted]) -> set[int]:
-    parent = a_parent()
-    return {parent.slice_at(trade.at) for trade in prints if parent.start <= trade.at < parent.end}
-
-
 def test_rolling_sums_and_quotes_start_empty_after_a_restart() -> None:
-    """They are about now, and what is not known now is not known."""
+    """They are about now, and what is not known now is not known; but it is known how far the tape was seen."""
     before = watched([a_print(1, 10)])
     before.observe(at(10), a_quote())
 
     view = restored(before.view(at(10))).view(at(10))
 
-    assert (view.volume, view.last_id) == (1, 1)
+    assert (view.volume, view.last_id, view.last_venue_at) == (1, 1, at(10))
     assert view.minute_volume == view.trailing_volume == 0
     assert [view.bid, view.quote_at, view.last, view.last_at] == [None] * 4
 
@@ -166,7 +80,7 @@ def test_a_print_older_than_the_first_one_seen_counts_too() -> None:
     """The stream is up before the back-fill of the window's beginning has come."""
     tracker = watched([a_print(5), a_print(4), a_print(1), a_print(4)])
 
-    assert (tracker.trades, list(tracker.missing)) == (3, [(2, 3)])
+    assert (tracker.trades, ranges(tracker)) == (3, [(2, 3)])
 
 
 def test_once_it_is_known_where_the_window_begins_nothing_older_counts() -> None:
@@ -176,12 +90,30 @@ def test_once_it_is_known_where_the_window_begins_nothing_older_counts() -> None
     watched([a_print(2), a_print(4)], tracker)
 
     assert tracker.anchored
-    assert (tracker.trades, list(tracker.missing)) == (3, [])
+    assert (tracker.trades, ranges(tracker)) == (3, [])
 
 
-def test_a_restored_tracker_knows_where_the_window_begins_unless_it_had_seen_nothing() -> None:
-    assert restored(watched([a_print(5)]).view(at(1))).anchored
+def test_a_restored_tracker_knows_where_the_window_begins_if_it_knew_before() -> None:
     assert not restored(a_tracker().view(at(1))).anchored
+    before = watched([a_print(5, 3)])
+    assert not restored(before.view(at(4))).anchored
+
+    before.anchor()
+    assert restored(before.view(at(4))).anchored
+
+
+def test_until_somebody_has_looked_back_the_beginning_of_the_window_is_a_hole_over_restarts_too() -> None:
+    tracker = watched([a_print(5, 3)])
+    view = tracker.view(at(4))
+    again = restored(view)
+    assert view.holes == again.view(at(4)).holes == ((at(0), at(3)),)
+    assert again.holes == (), "there is nothing to mend but by looking back"
+
+    watched([a_print(4, 1)], again)
+    assert again.view(at(4)).holes == ((at(0), at(1)),)
+
+    again.anchor()
+    assert again.view(at(4)).complete
 
 
 # --------------------------------------------------------------------------------------------------------------- bars
@@ -251,91 +183,7 @@ def test_the_references_are_doubled_and_absent_where_nothing_traded() -> None:
     assert minute_price2(a_market(minute_volume=0, minute_notional=0)) is None
 
 
-# --------------------------------------------------------------------------------------------------------------- gaps
-
-
-def test_a_jump_in_the_ids_is_a_gap_until_the_missing_ones_have_come() -> None:
-    tracker = watched([a_print(1), a_print(5)])
-    assert list(tracker.missing) == [(2, 4)]
-
-    watched([a_print(3)], tracker)
-    assert list(tracker.missing) == [(2, 2), (4, 4)]
-
-    watched([a_print(4), a_print(2)], tracker)
-    assert list(tracker.missing) == []
-    assert tracker.view(at(1)).trades == 5
-
-
-def test_too_many_gaps_are_given_up_oldest_first_and_counted_as_lost() -> None:
-    gaps = Gaps(contiguous=True)
-    for number in range(vwap.GAPS_MAX + 2):
-        assert gaps.take(10 * number)
-
-    assert gaps.lost == 9
-    assert len(gaps.missing) == vwap.GAPS_MAX
-    assert gaps.missing[0] == (11, 19)
-    assert not gaps.take(5), "what was given up must not count after all: it is in `lost`"
-
-
-def test_only_so_many_loose_ids_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vwap, "RECENT_IDS_MAX", 3)
-    gaps = Gaps(contiguous=False)
-
-    assert [gaps.take(number) for number in (40, 10, 30, 10)] == [True, True, True, False]
-    assert gaps.take(20), "the fourth pushes out the first"
-    assert gaps.take(40)
-    assert (gaps.last, gaps.missing) == (40, [])
-
-
-# ------------------------------------------------------------------------------------------------------------ rolling
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 30), st.integers(1, 100), st.booleans()), min_size=1, max_size=60),
-    st.integers(1, 10),
-)
-@settings(max_examples=200)
-def test_a_rolling_sum_is_that_of_the_seconds_in_its_span(steps: list[tuple[int, int, bool]], span: int) -> None:
-    """Prints come early and late; `now` only moves forward.  A second that has left the span has left for good."""
-    rolling = Rolling(Nanos(span * SECOND))
-    prints: list[tuple[int, int]] = []
-    now = 0
-    for second, volume, looks in steps:
-        if looks:
-            now = max(now, second)
-            rolling.forget(Nanos(now * SECOND))
-        else:
-            rolling.add(Nanos(second * SECOND + 7), volume, 3 * volume, 3)
-            prints.append((second, volume))
-    latest = max([now, *(second for second, _ in prints)])
-    rolling.forget(Nanos(latest * SECOND))
-
-    assert rolling.volume == sum(volume for second, volume in prints if second > latest - span)
-    assert rolling.notional == 3 * rolling.volume
-
-
-def test_a_print_a_whole_span_later_pushes_out_what_came_before_it() -> None:
-    """By itself, so that the memory is bounded even if nobody looks."""
-    rolling = Rolling(Nanos(10 * SECOND))
-    rolling.add(at(0), 5, 500, 100)
-    rolling.add(at(9), 6, 600, 100)
-    rolling.add(at(10), 7, 700, 100)
-
-    assert (rolling.volume, rolling.notional) == (13, 1_300)
-
-
-@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 1_000)), max_size=60), st.integers(1, 12))
-def test_the_lowest_and_the_highest_trade_are_those_of_the_last_seconds(
-    prints: list[tuple[int, int]], span: int
-) -> None:
-    """Whatever the order of arrival."""
-    rolling = Rolling(Nanos(60 * SECOND))
-    for second, price in prints:
-        rolling.add(Nanos(second * SECOND + 7), 1, price, price)
-
-    within = [price for second, price in prints if second > 40 - span]
-
-    assert rolling.extremes(Nanos(40 * SECOND), span) == ((min(within), max(within)) if within else None)
+# ------------------------------------------------------------------------------------------------------- about now
 
 
 def test_the_minute_and_the_trailing_volume_forget_each_at_its_own_span() -> None:
@@ -378,3 +226,295 @@ def test_trades_and_quotes_are_each_heard_by_our_time() -> None:
     tracker.observe(at(14), a_print(4, 8))
     assert heard() == (at(11), at(12))
     assert (tracker.view(at(15)).last_at, tracker.view(at(15)).quote_at) == heard()
+
+
+# ------------------------------------------------------------------------------------ what the venue changes or merges
+
+
+def test_a_print_that_stands_for_several_trades_leaves_no_gap_and_counts_for_all() -> None:
+    tracker = watched([a_print(10), merged(13, 3), a_print(14)])
+
+    assert (ranges(tracker), tracker.trades, tracker.last_id) == ([], 5, 14)
+    assert tracker.view(at(1)).first_id == 10
+
+
+def test_a_merged_print_that_is_partly_known_counts_for_nothing_and_its_rest_is_a_gap() -> None:
+    """What the rest of it traded is not known apart: counting it all would count some twice."""
+    tracker = watched([a_print(10), a_print(11), merged(13, 3)])
+    assert (ranges(tracker), tracker.trades, tracker.last_id) == ([(12, 13)], 2, 13)
+
+    watched([a_print(13), a_print(12), a_print(13)], tracker)
+    assert (ranges(tracker), tracker.trades) == ([], 4)
+
+
+def test_a_gap_bears_the_times_of_the_trades_beside_it() -> None:
+    tracker = watched([a_print(1, 1), a_print(9, 5)])
+    assert list(tracker.missing) == [Gap(2, 8, at(1), at(5))]
+
+    watched([a_print(4, 3)], tracker)
+    assert list(tracker.missing) == [Gap(2, 3, at(1), at(3)), Gap(5, 8, at(3), at(5))]
+
+    watched([a_print(7, 2)], tracker)
+    assert list(tracker.missing[1:]) == [Gap(5, 6, at(2), at(3)), Gap(8, 8, at(2), at(5))], "times may fall back"
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_a_trade_that_is_taken_back_is_in_no_sum_any_more_and_does_not_return(contiguous: bool) -> None:
+    tracker = watched(
+        [a_print(1, 0, 100, 2), a_print(2, 1, 300, 5), a_print(3, 2, 200, 7)], a_tracker(contiguous=contiguous)
+    )
+    tracker.view(at(2))
+
+    for number in (3, 2, 3):
+        tracker.observe(at(3), TradeBusted(number))
+    watched([a_print(2, 1, 300, 5), a_print(3, 2, 200, 7)], tracker)
+    view = tracker.view(at(3))
+
+    assert (view.volume, view.notional, view.trades) == (2, 200, 1)
+    assert (view.minute_volume, view.minute_notional, view.trailing_volume) == (2, 200, 2)
+    assert (view.last, view.last_venue_at, view.lost, view.missing) == (100, at(0), 0, 0)
+    assert [(bar.volume, bar.notional, bar.close, bar.trades) for bar in view.bars] == [(2, 200, 100, 1)]
+    assert (view.low, view.high, view.largest) == (100, 300, 7), "what bounds stays wide"
+
+
+def test_a_bar_of_which_nothing_is_left_is_shown_as_one_in_which_nothing_traded() -> None:
+    tracker = watched([a_print(1, 0, 100), a_print(2, 60, 200), a_print(3, 120, 300)])
+    tracker.view(at(120))
+    for number in (2, 1):
+        tracker.observe(at(121), TradeBusted(number))
+
+    bars = tracker.view(at(121)).bars
+    assert [(bar.start, bar.volume, bar.notional, bar.close, bar.trades) for bar in bars] == [
+        (at(0), 0, 0, 0, 0),
+        (at(60), 0, 0, 100, 0),
+    ]
+
+
+def test_when_every_trade_was_taken_back_nothing_was_traded_last() -> None:
+    tracker = watched([a_print(1, 5)])
+    tracker.observe(at(6), TradeBusted(1))
+    view = tracker.view(at(6))
+
+    assert (view.last, view.last_venue_at, view.last_at, view.last_id) == (None, None, at(5), 1)
+    assert restored(view).last_id == 1
+
+
+def test_a_trade_that_was_taken_back_before_it_came_does_not_count_when_it_comes() -> None:
+    """Nothing is lost by that: it is known what it is worth."""
+    tracker = watched([a_print(1, 0), a_print(4, 1)])
+    for number in (2, 6):
+        tracker.observe(at(2), TradeBusted(number))
+    assert ranges(tracker) == [(3, 3), (5, 5)]
+
+    watched([a_print(number, 1) for number in (2, 3, 5, 6)], tracker)
+    view = tracker.view(at(2))
+    assert (view.trades, view.lost, ranges(tracker)) == (4, 0, [])
+
+
+def test_what_was_taken_back_before_the_first_print_that_is_known_is_no_news() -> None:
+    tracker = a_tracker()
+    tracker.observe(at(0), TradeBusted(4))
+    watched([a_print(5), a_print(6)], tracker)
+    tracker.observe(at(0), TradeBusted(3))
+    assert ranges(tracker) == [(4, 4)], "nobody has looked back yet"
+
+    tracker.anchor()
+    tracker.observe(at(0), TradeBusted(2))
+    assert (ranges(tracker), tracker.view(at(0)).lost) == ([(4, 4)], 0)
+
+
+def test_a_correction_replaces_what_was_counted_wherever_it_was() -> None:
+    tracker = watched([a_print(1, 0, 100, 2), a_print(2, 59, 300, 5)])
+    tracker.observe(at(61), TradeCorrected(a_print(2, 61, 310, 4)))
+    view = tracker.view(at(61))
+
+    assert (view.volume, view.notional, view.trades, view.last) == (6, 200 + 1_240, 2, 310)
+    assert [(bar.volume, bar.close) for bar in view.bars] == [(2, 100), (4, 310)]
+
+
+def test_a_correction_of_what_was_not_seen_is_the_trade_itself_and_of_what_was_taken_back_nothing() -> None:
+    tracker = watched([a_print(1, 0, 100)])
+    tracker.observe(at(1), TradeCorrected(a_print(2, 1, 200)))
+    watched([a_print(2, 1, 999)], tracker)
+    tracker.observe(at(1), TradeBusted(1))
+    tracker.observe(at(1), TradeCorrected(a_print(1, 1, 999)))
+
+    assert tracker.view(at(1)).notional == 200
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_what_is_no_longer_remembered_and_changes_is_lost(monkeypatch: pytest.MonkeyPatch, contiguous: bool) -> None:
+    """So that the coverage says that something is wrong."""
+    monkeypatch.setattr(tape_ids, "LATEST", 4)
+    tracker = watched([a_print(number, number) for number in range(1, 12)], a_tracker(contiguous=contiguous))
+    tracker.observe(at(12), TradeBusted(9))
+    tracker.observe(at(12), TradeCorrected(a_print(10, 10, 200, 3)))
+    assert (tracker.volume, tracker.view(at(12)).lost) == (12, 0)
+
+    tracker.observe(at(12), TradeBusted(2))
+    tracker.observe(at(12), TradeCorrected(a_print(1, 1, 200, 3)))
+    view = tracker.view(at(12))
+    assert (tracker.volume, view.lost, view.missing, view.complete) == (12, 2, 2, False)
+    assert restored(view).view(at(12)).lost == 2
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_before_anything_traded_in_the_window_nothing_of_it_can_be_lost(contiguous: bool) -> None:
+    tracker = watched([merged(5, 2, -5)], a_tracker(contiguous=contiguous))
+    tracker.observe(at(0), TradeBusted(4))
+
+    assert tracker.view(at(0)).lost == 0
+
+
+# ---------------------------------------------------------------------------------------------------- gaps and holes
+
+
+def test_a_jump_in_the_ids_is_a_gap_until_the_missing_ones_have_come() -> None:
+    tracker = watched([a_print(1), a_print(5)])
+    assert ranges(tracker) == [(2, 4)]
+
+    watched([a_print(3)], tracker)
+    assert ranges(tracker) == [(2, 2), (4, 4)]
+
+    watched([a_print(4), a_print(2)], tracker)
+    assert (ranges(tracker), tracker.view(at(1)).trades) == ([], 5)
+
+
+def test_a_gap_before_or_after_the_window_can_be_filled_and_does_not_concern_it() -> None:
+    tracker = watched(
+        [a_print(1, -9), a_print(3, -8), a_print(4, 1), a_print(6, 599), a_print(8, 600), a_print(10, 601)]
+    )
+    tracker.anchor()
+    view = tracker.view(at(602))
+
+    assert ranges(tracker) == [(2, 2), (5, 5), (7, 7), (9, 9)]
+    assert [(gap.first, gap.last) for gap in view.gaps] == [(5, 5), (7, 7)]
+    assert (view.missing, view.coverage) == (2, Fraction(2, 4))
+
+
+def test_holes_are_cut_to_the_window_and_count_by_their_time() -> None:
+    tracker = watched([a_print(1, 0), a_print(2, 100)])
+    tracker.anchor()
+    for since, until in ((-10, -5), (-5, 9), (5, 19), (700, 800), (3, 2)):
+        tracker.observe(at(100), PrintsMissed(at(since), at(until)))
+    view = tracker.view(at(101))
+
+    assert tracker.holes == ((at(-10), at(19)), (at(700), at(800)))
+    assert view.holes == ((at(0), at(19)),)
+    assert view.elapsed == at(100) - at(0) + 1
+    assert view.coverage == 1 - Fraction(at(19) - at(0) + 1, view.elapsed)
+    assert not view.complete
+
+    tracker.mend(at(-10), at(19))
+    assert tracker.view(at(101)).complete
+
+
+def test_a_hole_at_the_end_of_what_was_seen_is_part_of_what_has_passed() -> None:
+    tracker = watched([a_print(1, 9)])
+    tracker.anchor()
+    tracker.observe(at(20), PrintsMissed(at(10), at(19)))
+    view = tracker.view(at(20))
+
+    assert view.elapsed == at(19) - at(0) + 1
+    assert 0 < view.coverage < 1
+
+
+def test_the_busiest_second_is_that_of_the_window() -> None:
+    tracker = watched([a_print(1, 0, 100, 5), a_print(2, 0.9, 100, 6), a_print(3, 1, 100, 10)])
+    tracker.view(at(1))
+    watched([a_print(4, 1.5, 100, 2)], tracker)
+
+    assert tracker.view(at(2)).peak == 12
+    assert watched([a_print(1, -1, 100, 50)]).view(at(0)).peak == 0
+
+
+def test_where_ids_tell_nothing_a_restart_leaves_a_hole_and_counts_nothing_twice() -> None:
+    """What bears no later time than the last print before cannot be told from what was counted."""
+    before = watched([a_print(70, 5), a_print(30, 10)], a_tracker(contiguous=False))
+    before.anchor()
+    after = restored(before.view(at(11)), contiguous=False)
+    watched([a_print(30, 10), a_print(70, 5), a_print(40, 10), a_print(90, 20), a_print(20, 15)], after)
+    view = after.view(at(21))
+
+    assert (view.trades, view.volume) == (4, 4)
+    assert view.holes == ((at(10), at(20) - 1),)
+    after.mend(at(10), at(20))
+    assert after.holes == ((at(10), at(10)),), "the very moment of the last print stays in doubt"
+    after.mend(at(11), at(20))
+    assert after.holes == ((at(10), at(10)),)
+
+
+def test_a_print_of_before_a_restart_is_not_the_latest_one() -> None:
+    """A back-filled price must not pass for the market's present one."""
+    before = watched([a_print(1, 5), a_print(4, 10)])
+    after = restored(before.view(at(11)))
+    watched([a_print(2, 6, 50)], after)
+    assert (after.view(at(12)).last, after.last_venue_at, after.heard_at[0]) == (None, at(10), None)
+
+    watched([a_print(5, 12, 70)], after)
+    assert (after.view(at(12)).last, after.last_venue_at, after.heard_at[0]) == (70, at(12), at(12))
+
+
+def test_a_late_print_after_a_restart_does_not_change_a_close() -> None:
+    before = watched([a_print(1, 5, 100), a_print(4, 65, 200), a_print(6, 70, 300)])
+    after = restored(before.view(at(71)))
+    watched([a_print(2, 6, 50), a_print(5, 66, 60)], after)
+    assert [bar.close for bar in after.view(at(72)).bars] == [100, 300]
+
+    watched([a_print(7, 71, 400)], after)
+    assert [bar.close for bar in after.view(at(72)).bars] == [400]
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_memory_is_bounded_whatever_comes(monkeypatch: pytest.MonkeyPatch, contiguous: bool) -> None:
+    """Each print a jump, each jump a hole; busts and corrections of all and nothing."""
+    monkeypatch.setattr(tape_ids, "LATEST", 64)
+    tracker = a_tracker(contiguous=contiguous)
+    for number in range(3_000):
+        seconds = number % 700
+        tracker.observe(at(0), a_print(10 * number, seconds))
+        tracker.observe(at(0), PrintsMissed(at(seconds), at(seconds + 0.25)))
+        tracker.observe(at(0), TradeBusted(7 * number))
+        tracker.observe(at(0), TradeCorrected(a_print(3 * number, seconds)))
+
+    view = tracker.view(at(700))
+    assert len(tracker.missing) <= tape_ids.GAPS_MAX
+    assert len(tracker.holes) <= tape_ids.HOLES_MAX
+    assert len(view.bars) == a_parent().slices
+    assert view.lost > 0
+
+
+def test_where_ids_have_no_order_the_lowest_of_a_second_is_found_wherever_it_comes() -> None:
+    prints = [a_print(50, 1, 100), a_print(40, 1.2, 101), a_print(60, 1.2, 102), a_print(30, 1.2, 103)]
+    view = watched([*prints, *prints], a_tracker(contiguous=False)).view(at(2))
+
+    assert (view.first_id, view.last_id, view.trades, view.volume) == (30, 60, 4, 4)
+    assert (view.last, view.low, view.high) == (102, 100, 103), "of one moment the one with the highest id is the last"
+
+
+def test_prices_of_one_second_are_told_apart_from_its_first_one() -> None:
+    view = watched([a_print(1, 0, 100), a_print(2, 0.1, 90), a_print(3, 0.2, 110), a_print(4, 0.3, 95, 7)]).view(at(1))
+
+    assert (view.low, view.high, view.window_low, view.window_high, view.largest) == (90, 110, 90, 110, 7)
+
+
+def test_a_correction_of_a_merged_print_that_is_partly_known_waits_for_its_rest() -> None:
+    tracker = watched([a_print(10), a_print(11)])
+    tracker.observe(at(1), TradeCorrected(merged(13, 3)))
+
+    assert (ranges(tracker), tracker.trades, tracker.view(at(1)).lost) == ([(12, 13)], 2, 0)
+
+
+def test_a_trade_outside_the_window_that_is_taken_back_leaves_the_window_as_it_was() -> None:
+    tracker = watched([a_print(1, -5, 100, 7), a_print(2, 1, 100, 3)])
+    tracker.observe(at(2), TradeBusted(1))
+    view = tracker.view(at(2))
+
+    assert (view.volume, view.trades, view.trailing_volume) == (3, 1, 3)
+
+
+def test_a_repeat_is_dropped_whatever_time_it_bears() -> None:
+    came = [(1, 0.0), (2, 0.1), (2, 0.1), (1, 0.2), (2, 0.3), (3, 0.4)]
+    tracker = watched([a_print(number, seconds) for number, seconds in came])
+
+    assert (tracker.trades, ranges(tracker), tracker.last_id) == (3, [], 3)

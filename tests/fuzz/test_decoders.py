@@ -101,7 +101,7 @@ ATOMS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_si
 JSON = st.recursive(
     ATOMS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4)
 )
-SPEAKS_JSON = ("market-frame", "account-frame", "rest-answer", "market", "order-path", "manifest", "ready-line",
+SPEAKS_JSON = ("market-frame", "page", "account-frame", "rest-answer", "market", "order-path", "manifest", "ready-line",
                "kill-file", "journal-row", "journal-commands")  # fmt: skip
 
 

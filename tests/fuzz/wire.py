@@ -7,11 +7,12 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from ccxt.base import errors
 
 from execd.core.commands import CancelOrder, ListFills, QueryOrder
-from execd.core.events import Event, Print
-from execd.core.grid import SECOND, Nanos
+from execd.core.events import Event, QuoteChanged, TradePrinted
+from execd.core.grid import SECOND, Lots, Nanos, Side, Ticks
 from execd.runtime.codec import encode
 from execd.venues import VenueError, binance_rest
 from execd.venues.capabilities import CAPABILITIES
@@ -22,15 +23,20 @@ from execd.venues.digits import Grid
 from execd.venues.loopback import PRODUCTION
 from execd.venues.markets import instrument_of
 from execd.venues.outcomes import Outcome, answered, classify, explain
-from execd.venues.streams import BadFrame, StreamBroken, StreamLimits
-from execd.venues.streams.binance import AccountStream, MarketStream
-from execd.venues.streams.binance_frames import AccountFrames, Goodbye, MarketFrames, Reply, Report
+from execd.venues.streams import StreamLimits
+from execd.venues.streams.binance_account import AccountStream
+from execd.venues.streams.binance_frames import AccountFrames, Goodbye, Reply, Report
+from execd.venues.streams.feed import BadFrame, StreamBroken
+from execd.venues.streams.feeds import FEEDS
 from tests.fuzz.target import Target, one_line
+from tests.venues.feeds.dialects import DIALECTS
+from tests.venues.feeds.dialects_more import DIALECTS_MORE
 from tests.venues.helpers import SYMBOL, a_fuse, a_submit, an_instrument
 
 NOW = Nanos(1_770_000_000 * SECOND)
 GRID = Grid(an_instrument())
 BINANCE = CAPABILITIES["binance"]
+BINANCE_FEED = FEEDS["binance"]("BTCUSDT", GRID)
 KEYS = Credentials("KEYKEYKEYKEYKEYK", "SECRETSECRETSECRET")
 assert BINANCE.reply is not None
 FORM = BINANCE.reply
@@ -39,6 +45,14 @@ FORM = BINANCE.reply
 def dumped(*values: object) -> tuple[bytes, ...]:
     """JSON texts."""
     return tuple(json.dumps(value).encode() for value in values)
+
+
+def spoken() -> tuple[bytes, ...]:
+    """A trade and a quote in every exchange's own words."""
+    trade = TradePrinted(12345, Ticks(6_492_664), Lots(100), NOW, Side.SELL)
+    quote = QuoteChanged(Ticks(6_492_663), Lots(1), Ticks(6_492_664), Lots(2), NOW, 7)
+    every = [*DIALECTS.values(), *DIALECTS_MORE.values()]
+    return tuple(frame for each in every for frame in (*each.encode([trade]), each.encode_quote(quote)))
 
 
 # ------------------------------------------------------------------------------------------------------ the streams
@@ -55,25 +69,29 @@ FILL = {**REPORT, "x": "TRADE", "X": "PARTIALLY_FILLED", "l": "0.50000000", "L":
 CANCELED = {**REPORT, "x": "CANCELED", "X": "CANCELED", "c": "other", "C": "p1n1"}
 
 
-def _no_history(_first: int | None, _last: int | None) -> Awaitable[list[Any]]:
-    raise AssertionError("a frame alone asks for nothing")
-
-
 def _market_frame(data: bytes) -> None:
-    """A frame decodes exactly, passes the stream, and what comes of it can be journalled."""
-    frames = MarketFrames("BTCUSDT", GRID)
-    fact = frames.decode(data, NOW)
-    if fact is not None and not isinstance(fact, Goodbye):
-        encode(fact)  # type: ignore[arg-type]  # prints are not journalled, but must be as writable as what is
-    stream = MarketStream("wss://x", lambda _: {}, StreamLimits(), frames=frames, history=_no_history, clock=_now)
-    heard: list[Event | Print] = []
-    try:
-        known = stream._hear(data, heard.append)
-    except StreamBroken as broken:
-        assert isinstance(fact, Goodbye)
-        one_line(str(broken))
-    else:
-        assert known == bool(heard)
+    """Every exchange's feed reads facts that can be written down, nothing, or says in one line why not."""
+    for name, kind in FEEDS.items():
+        feed = kind({**DIALECTS, **DIALECTS_MORE}[name].market if name != "binance" else "BTCUSDT", GRID)
+        try:
+            facts = feed.decode(data, NOW)
+        except StreamBroken as broken:
+            one_line(str(broken))
+        except BadFrame:
+            continue
+        else:
+            msgspec.json.encode(facts)
+
+
+def _page(data: bytes) -> None:
+    """Every exchange's feed reads a page of trades, or refuses it."""
+    answer = parsed(data)
+    for kind in FEEDS.values():
+        try:
+            trades = kind("BTCUSDT", GRID).page(answer)
+        except ValueError:
+            continue
+        msgspec.json.encode(trades)
 
 
 def _now() -> Nanos:
@@ -119,6 +137,8 @@ ORDER = {"symbol": "BTCUSDT", "orderId": 28, "clientOrderId": "p1n1", "origClien
          "price": "64000.00", "origQty": "0.01000", "executedQty": "0.01000", "status": "FILLED"}  # fmt: skip
 OWN = {"symbol": "BTCUSDT", "id": 28457, "orderId": 28, "price": "64000.01", "qty": "0.01000", "commission": "0.1",
        "commissionAsset": "USDT", "time": 1499865549590, "isBuyer": True, "isMaker": False}  # fmt: skip
+OKX = {"instId": "BTC-USDT", "side": "sell", "sz": "0.1", "px": "64000.01", "tradeId": "7", "ts": "1770000000000"}
+KRAKEN = ["64000.01", "0.1", 1770000000.123, "b", "m", "", 7]
 PUBLIC = {"id": 28457, "price": "64000.00", "qty": "0.01200", "time": 1499865549590, "isBuyerMaker": True}
 BOOK = {"symbol": "BTCUSDT", "bidPrice": "64000.00", "bidQty": "1.0", "askPrice": "64000.01", "askQty": "2.0"}
 KLINE = [1499040000000, "0.01", "0.8", "0.01", "64000.01", "148976.11", 1499644799999, "2434.19", 308, "1", "2", "0"]
@@ -130,7 +150,7 @@ READERS: tuple[Callable[[Any], object], ...] = (
     lambda row: binance_rest.order_report(row, FORM, GRID),
     lambda row: binance_rest.order_report(row, FORM, GRID, canceled=True),
     lambda row: binance_rest.fill(row, "p1n1", GRID),
-    lambda row: binance_rest.public_trade(row, GRID),
+    lambda row: BINANCE_FEED.page([row]),
     lambda row: binance_rest.quote(row, GRID, NOW),
     lambda row: binance_rest.kline_bar(row, an_instrument()),
     binance_rest.key_permissions,
@@ -240,7 +260,9 @@ TARGETS = (
     Target("market-frame", _market_frame, (BadFrame,), dumped(
         {"stream": "btcusdt@trade", "data": TRADE}, {"stream": "btcusdt@bookTicker", "data": TICKER},
         {"stream": "x", "data": {"e": "serverShutdown", "E": 1}}, {"e": "serverShutdown", "E": 1},
-        {"result": None, "id": 1})),
+        {"result": None, "id": 1}) + spoken()),
+    Target("page", _page, (ValueError,), dumped(
+        [PUBLIC], {"code": "0", "msg": "", "data": [OKX]}, {"error": [], "result": {"XBTUSD": [KRAKEN], "last": ""}})),
     Target("account-frame", _account_frame, (BadFrame,), dumped(
         REPORT, FILL, CANCELED, {"subscriptionId": 0, "event": FILL}, {"id": "execd-1", "status": 200, "result": {}},
         {"id": 7, "status": 400, "error": {"code": -1022, "msg": "Signature for this request is not valid."}},

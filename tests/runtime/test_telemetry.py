@@ -23,6 +23,7 @@ from execd.core.commands import CancelOrder, FinishParent, RaiseAlarm, RecordRef
 from execd.core.events import (
     Channel,
     Event,
+    Gap,
     KillReset,
     KillTripped,
     MarketObserved,
@@ -39,7 +40,7 @@ from execd.core.events import (
     Woken,
 )
 from execd.core.execution import Execution
-from execd.core.grid import SECOND, Lots, Nanos, Side, Ticks
+from execd.core.grid import SECOND, Lots, Nanos, Notional, Side, Ticks
 from execd.core.orders import Fill, Liquidity, OrderKind
 from execd.core.risk import Refusal
 from execd.runtime.admission import admit
@@ -89,6 +90,7 @@ PARENT = BEGIN.parent.id
 ORDER = BEGIN.parent.client_id(1)
 FILL = Fill("t1", ORDER, Ticks(65_000_00), Lots(2_000), NOW, Liquidity.TAKER, Decimal("1.30"), "USDT")
 SUBMIT = SubmitOrder(ORDER, "BTC/USDT", Side.BUY, Lots(5_000), Ticks(65_001_00), OrderKind.TAKE, 0, NOW)
+GAP = Gap(3, 5, NOW, NOW)
 
 
 # ------------------------------------------------------------------------------------------------------- log lines
@@ -255,6 +257,7 @@ def test_names_and_help_keep_prometheus_rules() -> None:
         "_info",
         "_active",
         "_orders",
+        "_trades",
         "_connected",
         "_quote",
         "_build",
@@ -287,7 +290,7 @@ def test_every_series_is_there_before_anything_happens_and_they_are_not_too_many
     metrics = Metrics("binance", "BTC/USDT", "net-1", started=NOW)
     before = set(scrape(metrics))
     everything(metrics)
-    after = {series for series in scrape(metrics) if not series[0].startswith("execd_parent_")}
+    after = {series for series in scrape(metrics) if not series[0].startswith(("execd_parent_", "execd_vwap_"))}
 
     assert after <= before
     assert 300 < len(before) < 1_500
@@ -303,7 +306,7 @@ def everything(metrics: Metrics) -> None:
         metrics(NOW, OrderClosed(ORDER, Lots(2_000), reason), [])
     for event in (
         OrderLost(ORDER, "x"), KillTripped("x"), KillReset("a", "b"), ProposalFailed(PARENT, 0, "late"),
-        SliceProposed(PARENT, 0, math.nan, "net-1"), MarketObserved(PARENT, MarketView(gaps=((3, 5),))), Woken(),
+        SliceProposed(PARENT, 0, math.nan, "net-1"), MarketObserved(PARENT, MarketView(gaps=(GAP,))), Woken(),
     ):  # fmt: skip
         metrics(NOW, event, [])
     for channel in Channel:
@@ -373,6 +376,29 @@ def test_a_parents_gauges_say_where_it_stands() -> None:
     assert value(metrics, "execd_parent_orders", state="done") == 0
 
 
+def test_how_far_the_vwap_can_be_trusted_shows() -> None:
+    """It is 1 only if nothing is missing, and no bound is an infinite one."""
+    metrics, execution = Metrics(), Execution(BEGIN)
+    torn = MarketView(
+        trades=27,
+        volume=Lots(300),
+        notional=Notional(300 * 10_000),
+        largest=Lots(10),
+        window_low=Ticks(9_990),
+        window_high=Ticks(10_022),
+        gaps=(GAP,),
+    )
+    for view, shown in (
+        (MarketView(), (1, 0, 0)),
+        (torn, (0.9, 3, 2)),
+        (MarketView(gaps=(GAP,)), (0, 3, math.inf)),
+    ):
+        execution.market = view
+        metrics.parent(execution, NOW, latched=())
+        names = ("coverage_ratio", "missing_trades", "error_bound_bps")
+        assert tuple(value(metrics, f"execd_vwap_{name}", parent_id=PARENT) for name in names) == pytest.approx(shown)
+
+
 def test_the_kill_switch_shows_by_scope_and_its_trips_by_what_caused_them() -> None:
     metrics, execution = Metrics(), Execution(BEGIN)
     metrics.tripped(Scope.PARENT, Kind.CONTROL)
@@ -418,7 +444,7 @@ def test_what_was_heard_of_the_market_shows() -> None:
     for channel in ("trade", "book", "account"):
         stamp = value(metrics, "execd_market_data_last_message_timestamp_seconds", channel=channel)
         assert stamp == pytest.approx(NOW / 1e9), "not 1970: nothing is stale before it began"
-    view = MarketView(last_at=later, last_venue_at=Nanos(later - SECOND), last_id=9, quote_at=NOW, gaps=((3, 5),))
+    view = MarketView(last_at=later, last_venue_at=Nanos(later - SECOND), last_id=9, quote_at=NOW, gaps=(GAP,))
     for _ in range(2):
         metrics(later, MarketObserved(PARENT, view), [])
 
@@ -436,6 +462,15 @@ def test_streams_that_break_show() -> None:
     metrics(NOW, StreamLost(Channel.MARKET, "silent for 10 s"), [])
     assert value(metrics, "execd_ws_connected", stream="market") == 0
     assert value(metrics, "execd_ws_reconnects_total", stream="market", reason="silence") == 1
+
+
+def test_frames_that_made_no_sense_are_counted_once() -> None:
+    metrics = Metrics()
+    assert value(metrics, "execd_ws_bad_frames_total") == 0
+    metrics.survived(3)
+    metrics.survived(3)
+    metrics.survived(5)
+    assert value(metrics, "execd_ws_bad_frames_total") == 5
 
 
 def test_a_reconciliation_counts_as_success_only_if_it_was_one() -> None:

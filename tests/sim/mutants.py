@@ -158,16 +158,18 @@ def _work_beside_doubt(execution: Execution, now: Nanos) -> str | None:
     return risk.stale(now, execution.market, execution.limits) if words == "an order is in doubt" else words
 
 
-def _plan_beside(now: Nanos, parent: Any, slice_: Any, market: Any, alive: list[ChildOrder], committed: Lots) -> Any:
+def _plan_beside(
+    now: Nanos, parent: Any, slice_: Any, market: Any, alive: list[ChildOrder], committed: Lots, *, passive: bool
+) -> Any:
     sure = [order for order in alive if order.state is not OrderState.IN_DOUBT]
-    return _plan(now, parent, slice_, market, sure, committed)
+    return _plan(now, parent, slice_, market, sure, committed, passive=passive)
 
 
 def _plan_beside_cancel(
-    now: Nanos, parent: Any, slice_: Any, market: Any, alive: list[ChildOrder], committed: Lots
+    now: Nanos, parent: Any, slice_: Any, market: Any, alive: list[ChildOrder], committed: Lots, *, passive: bool
 ) -> Any:
     sure = [order for order in alive if order.state is not OrderState.CANCELING]
-    return _plan(now, parent, slice_, market, sure, committed)
+    return _plan(now, parent, slice_, market, sure, committed, passive=passive)
 
 
 def _forgetful(execution: Execution, now: Nanos) -> list[Command]:
@@ -301,10 +303,11 @@ MUTANTS = (
     Mutant("a drain is ignored", 60, ((Execution, "_apply", _deaf_to(DrainBegun)),)),
     Mutant("a lost stream is ignored", 100, ((Execution, "_apply", _deaf_to(StreamLost)),)),
     Mutant("a stale market is traded on", 60, ((risk, "stale", lambda *_: None),)),
+    Mutant("an order crosses while trades are missing (both defences off)", 60, ((Guard, "suspect", lambda *_: None),)),
     Mutant("an unwell process trades on", 60, ((risk, "CONTROLS", _controls_but(risk.Refusal.UNWELL)),)),
     Mutant("a clock that is off is traded by", 60, ((risk, "CONTROLS", _controls_but(risk.Refusal.CLOCK)),)),
     Mutant("a parent that only a person may resume goes on", 100, ((Guard, "disable", _shrugged),)),
-    Mutant("a loosened limit stays loose", 200, ((Guard, "in_force", _loose_for_ever),)),
+    Mutant("a loosened limit stays loose", 400, ((Guard, "in_force", _loose_for_ever),)),
     Mutant("a parent is born deaf to what stands", 100, ((Desk, "_submit", _born_deaf),)),
     # Plans, proposals, the gate.
     Mutant("a target may fall", 60, ((Execution, "_begin_slice", _afresh),)),

@@ -197,7 +197,7 @@ ROOMS = (
         ((Execution, "_recover", _resend), (Fuse, "recall", _nothing)),
     ),
     Mutant("the benchmark starts anew with the process", 60, ((replay, "restore_trackers", _nothing),)),
-    Mutant("rows that were only read are called durable", 200, ((Journal, "__init__", _trusting),), front="dying disk"),
+    Mutant("rows that were only read are called durable", 400, ((Journal, "__init__", _trusting),), front="dying disk"),
     Mutant(
         "the sweep of a kill takes every order for ours", 30, ((watch, "is_ours", lambda *_: True),), front="slow disk"
     ),

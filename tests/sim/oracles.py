@@ -32,6 +32,7 @@ from execd.core.events import (
 from execd.core.execution import Execution
 from execd.core.grid import SECOND, Lots, Nanos, Side
 from execd.core.limits import RiskLimits
+from execd.core.orders import OrderKind
 from execd.core.risk import Refusal
 from execd.runtime.journal import Row
 from execd.runtime.replay import Replay
@@ -40,6 +41,9 @@ from tests.sim.venue import Venue
 
 CLOCK_AWAY_MAX = 1.0
 """Seconds by which our time may differ from the venue's: an answer is never known to be younger."""
+
+GRACE = 2 * SECOND
+"""How long a trade may be missing before nothing crosses any more."""
 
 FOR_A_PERSON = {"repeated", "slippage", "volatility", "anomaly"}
 """Alarms after which nothing is sent until an operator resumes."""
@@ -77,6 +81,8 @@ class Oracles:
         self.durable = 0
         self.rows_of: dict[str, int] = {}
         self.volumes: dict[str, int] = {}
+        self.missing: dict[str, dict[tuple[int, int], int]] = {}
+        """Of each parent the gaps of its last view, by their ids, with the moment at which each was first shown."""
         self.checks = 0
 
     def check(self, desk: Desk, now: Nanos, fact: Event, commands: Sequence[Command]) -> None:
@@ -122,8 +128,9 @@ class Oracles:
         """The process is new: what it believed past its journal is forgotten, and so is any drain."""
         self.paused, self.canceled, self.killed, self.volumes = set(), set(), False, {}
         self.unwell, self.clock_offset, self.loosened, self.disabled = None, 0, [], set()
-        self.known = set()
+        self.known, self.missing = set(), {}
         for row in rows:
+            self.now = row.at
             self._listen(row.fact)
             for command in row.commands:
                 if isinstance(command, RaiseAlarm):
@@ -136,6 +143,14 @@ class Oracles:
         match fact:
             case MarketObserved(parent=parent, view=view):
                 self.volumes[parent] = view.volume
+                before = self.missing.get(parent, {}).items()
+                self.missing[parent] = {
+                    (gap.first, gap.last): min(
+                        (at for (first, last), at in before if first <= gap.first and gap.last <= last),
+                        default=self.now,
+                    )
+                    for gap in view.gaps
+                }
             case ParentPaused(parent=parent):
                 self.paused.add(parent)
             case ParentResumed(parent=parent):
@@ -240,11 +255,21 @@ class Oracles:
         must(parent.start <= now < parent.end, "an order left outside its parent's window")
         must(order.order not in self.sent, f"{order.order} was sent twice")
         must(order.valid_until > now, "an order is valid when it leaves")
+        if order.kind is OrderKind.TAKE:
+            self._whole(execution)
         self._terms(execution, order)
         self._pace(execution)
         if not execution.overfilled:
             doubtful = any(child.doubted_at is not None and child.alive for child in execution.blotter.orders.values())
             must(not doubtful, "an order left while another was in doubt")
+
+    def _whole(self, execution: Execution) -> None:
+        """Nothing crosses while a trade of the participation window is known to have been missing for a while."""
+        recent = self.now - execution.limits.participation_window
+        missing = self.missing.get(execution.parent.id, {})
+        for gap in execution.market.gaps:
+            stood = self.now - min(missing[gap.first, gap.last], gap.until)
+            must(gap.until <= recent or stood <= GRACE, f"an order crossed while {gap} was missing")
 
     def _limits(self, execution: Execution) -> RiskLimits:
         """What was in force when this was decided, by the facts alone."""

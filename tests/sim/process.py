@@ -116,6 +116,7 @@ class Process:
         if self._sequencer is not None:
             self._sequencer.post(event)
             self.oracles.shown = self.clock()
+            self._arm()
 
     # ------------------------------------------------------------------------------------- the journal, the witness
 

@@ -117,9 +117,13 @@ class World:
     def _print(self, price: int, lots: int, taker: Side) -> None:
         self.trade += 1
         sea = self.sea
-        if sea.now < self.silent_until or not self.wire.up[Channel.MARKET] or sea.strikes("print lost"):
+        if sea.now < self.silent_until or not self.wire.up[Channel.MARKET]:
             return
         trade = TradePrinted(self.trade, Ticks(price), Lots(lots), Nanos(sea.now + self.venue.skew), taker)
+        if sea.strikes("print lost"):
+            if sea.rng.random() < 0.8:
+                sea.after(sea.seconds(0, 20), self.process.observe, trade)  # fetched by its id
+            return
         self.process.observe(trade)
         if sea.strikes("print repeated"):
             self.process.observe(trade)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execd.core.events import Bar, OrderAccepted, OrderClosed, QuoteChanged, TradePrinted
-from execd.core.grid import MINUTE, SECOND, Lots, Nanos, Notional, Side, Ticks
+from execd.core.events import Bar, OrderAccepted, OrderClosed, QuoteChanged
+from execd.core.grid import MINUTE, SECOND, Lots, Nanos, Notional, Ticks
 from execd.core.orders import Liquidity
 from execd.runtime.launch import InterlockError, demand_trade_only
 from execd.venues import KeyPermissions, binance_rest
@@ -90,12 +90,6 @@ def test_a_row_of_our_trades_is_a_fill() -> None:
     assert Nanos(1499865549590_000_000) == fill.at
     with pytest.raises(ValueError, match="isMaker"):
         binance_rest.fill({**row, "isMaker": "yes"}, "p1n1", GRID)
-
-
-def test_a_public_trade_says_who_took() -> None:
-    row = {"id": 5, "price": "1.00000000", "qty": "0.00001000", "time": 7, "isBuyerMaker": True}
-
-    assert TradePrinted(5, Ticks(100), Lots(1), Nanos(7_000_000), Side.SELL) == binance_rest.public_trade(row, GRID)
 
 
 def test_a_quote_needs_both_sides() -> None:

@@ -13,8 +13,11 @@ from execd.venues.backoff import Backoff
 from execd.venues.capabilities import CAPABILITIES, Capabilities, Sandbox
 from execd.venues.ccxt_client import demand_environment, make_client
 from execd.venues.ccxt_venue import CcxtVenue
+from execd.venues.ccxt_wire import Market
+from execd.venues.digits import Grid
 from execd.venues.loopback import PRODUCTION
-from tests.venues.helpers import now
+from execd.venues.streams.feeds.binance import BinanceFeed
+from tests.venues.helpers import an_instrument, now
 
 BINANCE = CAPABILITIES["binance"]
 TESTNETS = [caps for caps in CAPABILITIES.values() if caps.sandbox is Sandbox.TESTNET]
@@ -74,7 +77,19 @@ def test_an_address_of_elsewhere_is_refused(url: str, *, sandbox: bool) -> None:
 @pytest.mark.parametrize("sandbox", [True, False])
 def test_streams_of_the_other_environment_are_refused(monkeypatch: pytest.MonkeyPatch, *, sandbox: bool) -> None:
     """Reports of one account beside orders on another would be believed."""
-    crossed = replace(BINANCE, streams=BINANCE.sandbox_streams, sandbox_streams=BINANCE.streams)
+    crossed = replace(
+        BINANCE, account_stream=BINANCE.sandbox_account_stream, sandbox_account_stream=BINANCE.account_stream
+    )
     monkeypatch.setitem(CAPABILITIES, "binance", crossed)
     with pytest.raises(VenueMismatch):
         CcxtVenue("binance", None, PRODUCTION, None, now, sandbox=sandbox)
+
+
+@pytest.mark.parametrize("sandbox", [True, False])
+def test_public_streams_of_the_other_environment_are_refused(monkeypatch: pytest.MonkeyPatch, *, sandbox: bool) -> None:
+    """A test network's prices are no benchmark for real orders."""
+    monkeypatch.setattr(BinanceFeed, "streams_at", BinanceFeed.streams_at[::-1])
+    venue = CcxtVenue("binance", None, PRODUCTION, None, now, sandbox=sandbox)
+    monkeypatch.setattr(venue._wire, "market", lambda _: Market(an_instrument(), Grid(an_instrument()), "BTCUSDT"))
+    with pytest.raises(VenueMismatch):
+        venue._data.feed("BTC/USDT")

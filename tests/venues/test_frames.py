@@ -1,4 +1,4 @@
-"""Binance's frames: exact facts from good ones, `BadFrame` and nothing else from bad ones."""
+"""Binance's frames about our own orders: exact facts from good ones, `BadFrame` and nothing else from bad ones."""
 
 from __future__ import annotations
 
@@ -11,39 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execd.core.events import OrderAccepted, OrderClosed, OrderFilled, QuoteChanged, TradePrinted
-from execd.core.grid import Lots, Nanos, Side, Ticks
+from execd.core.events import OrderAccepted, OrderClosed, OrderFilled
+from execd.core.grid import Lots, Nanos, Ticks
 from execd.core.orders import Fill, Liquidity
 from execd.venues.capabilities import CAPABILITIES
 from execd.venues.digits import Grid
-from execd.venues.streams import BadFrame
-from execd.venues.streams.binance_frames import AccountFrames, Goodbye, MarketFrames, Reply, Report
+from execd.venues.streams.binance_frames import AccountFrames, Goodbye, Reply, Report
+from execd.venues.streams.feed import BadFrame
 from tests.venues.helpers import UNHURRIED, an_instrument
 
 REPLY = CAPABILITIES["binance"].reply
 assert REPLY is not None
-MARKET = MarketFrames("BTCUSDT", Grid(an_instrument()))
 ACCOUNT = AccountFrames("BTCUSDT", Grid(an_instrument()), REPLY)
 
-TRADE = {
-    "e": "trade",
-    "E": 1672515782136,
-    "s": "BTCUSDT",
-    "t": 12345,
-    "p": "64926.64000000",
-    "q": "0.00100000",
-    "T": 1672515782135,
-    "m": True,
-    "M": True,
-}
-TICKER = {
-    "u": 400900217,
-    "s": "BTCUSDT",
-    "b": "64926.63000000",
-    "B": "31.21000000",
-    "a": "64926.64000000",
-    "A": "40.66000000",
-}
 REPORT: dict[str, Any] = {
     "e": "executionReport",
     "E": 1499405658658,
@@ -82,68 +62,16 @@ REPORT: dict[str, Any] = {
 }
 
 
-def market(stream: str, data: object) -> object:
-    return MARKET.decode(json.dumps({"stream": stream, "data": data}).encode(), Nanos(7))
-
-
 def account(**changes: object) -> Any:
     return ACCOUNT.decode(json.dumps({"subscriptionId": 0, "event": {**REPORT, **changes}}).encode())
-
-
-def test_a_trade_is_exact_and_says_who_took() -> None:
-    expected = TradePrinted(12345, Ticks(6_492_664), Lots(100), Nanos(1672515782135_000_000), Side.SELL)
-
-    assert expected == market("btcusdt@trade", TRADE)
-    taken = market("btcusdt@trade", {**TRADE, "m": False})
-    assert isinstance(taken, TradePrinted)
-    assert Side.BUY is taken.taker
-
-
-def test_a_quote_is_exact_and_takes_our_time() -> None:
-    expected = QuoteChanged(Ticks(6_492_663), Lots(3_121_000), Ticks(6_492_664), Lots(4_066_000), Nanos(7))
-
-    assert expected == market("btcusdt@bookTicker", TICKER)
-
-
-@pytest.mark.parametrize("side", ["b", "a"])
-def test_a_book_with_an_empty_side_is_no_quote(side: str) -> None:
-    assert market("btcusdt@bookTicker", {**TICKER, side: "0.00000000"}) is None
-
-
-def test_other_streams_and_acknowledgments_are_nothing_to_us() -> None:
-    assert market("ethusdt@trade", TRADE) is None
-    assert MARKET.decode(b'{"result":null,"id":1}', Nanos(0)) is None
 
 
 @pytest.mark.parametrize("why", ["serverShutdown", "eventStreamTerminated"])
 def test_a_goodbye_is_understood_in_every_wrapping(why: str) -> None:
     bare = json.dumps({"e": why, "E": 1}).encode()
 
-    assert Goodbye(why) == MARKET.decode(bare, Nanos(0))
-    assert Goodbye(why) == market("", {"e": why, "E": 1})
     assert Goodbye(why) == ACCOUNT.decode(bare)
     assert Goodbye(why) == ACCOUNT.decode(json.dumps({"event": {"e": why, "E": 1}}).encode())
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        {"p": "abc"},
-        {"p": "64926.641"},
-        {"p": "-1"},
-        {"p": 64926.64},
-        {"p": "0.00000000"},
-        {"q": "0.00000000"},
-        {"q": None},
-        {"t": -5},
-        {"t": "12"},
-        {"T": -1},
-        {"m": "true"},
-    ],
-)
-def test_a_trade_that_makes_no_sense_is_a_bad_frame(broken: dict[str, object]) -> None:
-    with pytest.raises(BadFrame):
-        market("btcusdt@trade", {**TRADE, **broken})
 
 
 def test_a_new_order_is_accepted() -> None:
@@ -240,9 +168,8 @@ def test_a_reply_carries_its_request_and_its_refusal() -> None:
 @UNHURRIED
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_fact_or_a_bad_frame(data: bytes) -> None:
-    for decode in (lambda: MARKET.decode(data, Nanos(0)), lambda: ACCOUNT.decode(data)):
-        with contextlib.suppress(BadFrame):
-            decode()
+    with contextlib.suppress(BadFrame):
+        ACCOUNT.decode(data)
 
 
 JSON = st.recursive(
@@ -255,13 +182,11 @@ JSON = st.recursive(
 
 
 @UNHURRIED
-@given(st.sampled_from(["btcusdt@trade", "btcusdt@bookTicker", "", "x"]), JSON)
-def test_any_json_in_any_envelope_gives_a_fact_or_a_bad_frame(stream: str, data: object) -> None:
-    for frame in ({"stream": stream, "data": data}, {"event": data}, {"id": data}, data):
-        body = json.dumps(frame).encode()
-        for decode in (lambda body=body: MARKET.decode(body, Nanos(0)), lambda body=body: ACCOUNT.decode(body)):
-            with contextlib.suppress(BadFrame):
-                decode()
+@given(JSON)
+def test_any_json_in_any_envelope_gives_a_fact_or_a_bad_frame(data: object) -> None:
+    for frame in ({"event": data}, {"id": data}, data):
+        with contextlib.suppress(BadFrame):
+            ACCOUNT.decode(json.dumps(frame).encode())
 
 
 @UNHURRIED
@@ -272,8 +197,6 @@ def test_a_report_with_any_field_wrong_gives_facts_or_a_bad_frame(changes: dict[
 
 
 def test_a_frame_nested_beyond_all_reason_is_a_bad_frame() -> None:
-    for frame in (b"[" * 100_000, b'{"data":' + b"[" * 100_000, b'{"event":' + b"[" * 100_000 + b"}"):
-        with pytest.raises(BadFrame):
-            MARKET.decode(frame, Nanos(0))
+    for frame in (b"[" * 100_000, b'{"event":' + b"[" * 100_000 + b"}"):
         with pytest.raises(BadFrame):
             ACCOUNT.decode(frame)

@@ -9,7 +9,10 @@ import pytest
 
 from execd.exchange.certificates import make_identity
 from execd.venues.capabilities import CAPABILITIES, Sandbox
+from execd.venues.digits import Grid
 from execd.venues.loopback import PRODUCTION, Endpoint
+from execd.venues.streams.feeds import FEEDS
+from tests.venues.helpers import an_instrument
 from tests.venues.hostile import Hostile
 
 HOSTS = CAPABILITIES["binance"].hosts
@@ -61,11 +64,15 @@ def test_each_exchange_in_the_table_is_known_to_ccxt_and_its_streams_are_on_its_
     loopback = Endpoint(1, make_identity(tmp_path).authority)
     for caps in CAPABILITIES.values():
         assert caps.exchange in ccxt.exchanges
-        for urls in (caps.streams, caps.sandbox_streams):
-            for url in () if urls is None else (urls.market, urls.account):
+        for url in (caps.account_stream, caps.sandbox_account_stream):
+            if url is not None:
                 loopback.websocket(url, caps.hosts)
+        if caps.exchange in FEEDS:
+            for sandbox in (False, True):
+                feed = FEEDS[caps.exchange]("BTCUSDT", Grid(an_instrument()), sandbox=sandbox)
+                loopback.websocket(feed.url, (*caps.hosts, *caps.test_hosts))
         if caps.proven:
             assert caps.create_id
             assert caps.query_id
             assert caps.cancel_id
-            assert caps.sandbox_streams is None or caps.sandbox is Sandbox.TESTNET
+            assert caps.sandbox_account_stream is None or caps.sandbox is Sandbox.TESTNET

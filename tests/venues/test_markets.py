@@ -50,6 +50,27 @@ def test_a_market_without_a_step_is_refused(step: str | None) -> None:
         instrument_of("x", {**MARKET, "precision": {"price": step, "amount": "1"}})
 
 
+CONTRACT = {**MARKET, "contract": True, "linear": True, "contractSize": "1"}
+
+
+def test_a_linear_contract_of_one_is_a_market_like_any_other() -> None:
+    assert instrument_of("x", CONTRACT) == instrument_of("x", MARKET)
+
+
+@pytest.mark.parametrize("other", [{"contractSize": "0.01"}, {"contractSize": None}, {"linear": False}], ids=str)
+def test_a_market_whose_quantities_are_not_in_its_base_currency_is_refused(other: dict[str, object]) -> None:
+    """An order of 25 BTC must not become one of 25 contracts."""
+    with pytest.raises(VenueError, match="execd trades in the base currency only"):
+        instrument_of("x", {**CONTRACT, **other})
+
+
+@pytest.mark.parametrize(("lot", "tick"), [("0.00001", "0.1"), ("0.01", "0.0001"), ("1", "0.000001"), ("1e-6", "1")])
+def test_a_tick_may_be_what_a_price_and_a_quantity_have_of_decimals_together(lot: str, tick: str) -> None:
+    found = instrument_of("x", {**MARKET, "precision": {"price": "5", "amount": lot}, "limits": {}}, 6)
+
+    assert Decimal(tick) == found.tick
+
+
 def test_limits_that_leave_nothing_are_refused() -> None:
     limits = {"amount": {"min": "5", "max": "1"}}
     with pytest.raises(VenueError, match="no grid"):

@@ -15,9 +15,11 @@ from execd.venues import VenueError
 from execd.venues.capabilities import CAPABILITIES
 from execd.venues.ccxt_venue import CcxtVenue
 from execd.venues.credentials import Credentials
+from execd.venues.digits import Grid
 from execd.venues.loopback import PRODUCTION
+from execd.venues.streams.feeds.binance import BinanceFeed
 from tests.venues.conftest import Desk
-from tests.venues.helpers import SYMBOL, a_fuse, now
+from tests.venues.helpers import SYMBOL, a_fuse, an_instrument, now
 from tests.venues.hostile import ASK, BID, Hostile
 
 KEYS = Credentials("k" * 64, "s" * 64)
@@ -304,9 +306,9 @@ async def test_the_testnet_is_the_testnet_everywhere() -> None:
     for client in (venue._wire.trading, venue._wire.data):
         assert "https://testnet.binance.vision/api/v3" == client.urls["api"]["private"]
         assert "https://testnet.binance.vision/api/v3" == client.urls["api"]["public"]
-    assert venue._urls is not None
-    assert "testnet" in venue._urls.market
-    assert "testnet" in venue._urls.account
+    assert "testnet" in BinanceFeed("BTCUSDT", Grid(an_instrument()), sandbox=True).url
+    assert venue._account_url is not None
+    assert "testnet" in venue._account_url
     await venue.close()
 
 

@@ -436,7 +436,7 @@ async def test_every_way_to_lose_the_reports_is_noticed_and_no_fill_is_lost(
     if "silence" in rule:
         monkeypatch.setattr(streams, "PING_S", 0.5)
     if "reply" in rule:
-        monkeypatch.setattr("execd.venues.streams.binance.REPLY_S", 0.5)
+        monkeypatch.setattr("execd.venues.streams.binance_account.REPLY_S", 0.5)
     async with desk_in(tmp_path, rule) as desk, desk.streaming() as heard:
         desk.clock.ahead_s = 60.0
         await desk.venue.submit(desk.taking())

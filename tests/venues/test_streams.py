@@ -34,6 +34,7 @@ from execd.exchange.options import read_public_key
 from execd.venues.ccxt_venue import CcxtVenue
 from execd.venues.credentials import Credentials
 from execd.venues.streams import StreamLimits
+from execd.venues.streams.feeds.binance import BinanceFeed
 from tests.venues.conftest import QUICK, Desk
 from tests.venues.helpers import SYMBOL, Recorder, a_fuse
 from tests.venues.hostile import ASK, BID, Hostile
@@ -127,7 +128,7 @@ async def test_a_loss_is_said_with_its_reason_and_missed_trades_come_before_the_
 
 
 async def test_a_long_outage_is_filled_page_by_page(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("execd.venues.binance_rest.PAGE", 4)
+    monkeypatch.setattr(BinanceFeed, "page_most", 4)
     async with desk.streaming() as heard:
         desk.line.trade(Side.BUY, 1)
         await heard.first(TradePrinted)
@@ -294,12 +295,6 @@ async def test_a_market_that_falls_silent_is_lost_and_dialed_anew(line: Hostile)
     heard, _ = await silence(line, StreamLimits(stale_s=0.2, first_delay_s=0.01))
 
     assert heard.of(StreamLost)[0].why.startswith("no print and no quote")
-
-
-async def test_a_connection_is_renewed_before_the_exchange_would_close_it(line: Hostile) -> None:
-    heard, _ = await silence(line, StreamLimits(stale_s=60, first_delay_s=0.01, renew_s=0.3))
-
-    assert heard.of(StreamLost)[0].why.startswith("renewed")
 
 
 async def test_a_wrong_key_loses_the_account_once_and_leaves_the_market_up(desk: Desk) -> None:

@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 from urllib.parse import parse_qsl
 
@@ -45,7 +45,7 @@ class Recorder:
     came: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     moved: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def serve(self, request: web.Request) -> web.Response:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         """Keep the request and its parameters, wherever they stood."""
         body = (await request.text()) or request.query_string
         sent = json.loads(body) if body.startswith("{") else dict(parse_qsl(body))
@@ -54,8 +54,12 @@ class Recorder:
             self.moved.notify_all()
         if self.silent:
             await asyncio.Event().wait()
-        answer = self.answer(sent) if callable(self.answer) else self.answer
+        answer = self.told(request.path, sent)
         return web.Response(status=self.status, text=json.dumps(answer), content_type="application/json")
+
+    def told(self, _path: str, sent: dict[str, Any]) -> Any:
+        """What a request is answered with."""
+        return self.answer(sent) if callable(self.answer) else self.answer
 
     async def until(self, met: Callable[[], bool]) -> None:
         """Wait until what came meets a condition.  Raises TimeoutError."""
@@ -63,15 +67,23 @@ class Recorder:
             await self.moved.wait_for(met)
 
 
+R = TypeVar("R", bound=Recorder)
+
+
+def recording(folder: Path) -> contextlib.AbstractAsyncContextManager[Recorder]:
+    """Serve every exchange's own host names over TLS, and keep what comes."""
+    return serving(folder, Recorder)
+
+
 @contextlib.asynccontextmanager
-async def recording(folder: Path) -> AsyncIterator[Recorder]:
-    """Serve every exchange's own host names over TLS."""
+async def serving(folder: Path, make: Callable[[Endpoint], R]) -> AsyncIterator[R]:
+    """Serve every exchange's own host names over TLS, in the way of a recorder that is made for the endpoint."""
     names = [name for caps in CAPABILITIES.values() for host in caps.hosts for name in (host, f"*.{host}")]
     with patch.object(certificates, "HOST_NAMES", tuple(names)):
         identity = certificates.make_identity(folder)
     application = web.Application()
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.1)
-    found = Recorder(Endpoint(1, identity.authority))
+    found = make(Endpoint(1, identity.authority))
     application.router.add_route("*", "/{path:.*}", found.serve)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=identity.context)

@@ -1,4 +1,4 @@
-"""Keeps a WebSocket alive for ever: dials, backs off, notices silence, renews before the exchange does.
+"""Keeps a WebSocket alive for ever: dials, backs off, renews before the exchange does.
 
 Promise: a stream ends only by being canceled.  Every loss is said once with its reason, however often the dial fails
 after it; a frame that makes no sense is counted and survived.
@@ -18,10 +18,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from execd.core.events import Channel, Event, Print, StreamLost, StreamRestored
+from execd.venues.streams.feed import StreamBroken
 
 Sink = Callable[[Event | Print], None]
 Dial = Callable[[str], dict[str, Any]]
 """Extra arguments of `websockets.connect` for a URL."""
+
+LOST = (StreamBroken, ConnectionClosed, WebSocketException, ssl.SSLError, OSError, EOFError)
+"""What the end of a connection raises."""
 
 PING_S = 5.0
 """Between pings, and how long a pong may take."""
@@ -30,23 +34,21 @@ CLOSE_S = 1.0
 """How long to wait for a peer's goodbye: the default of ten seconds would delay the news of a dead one."""
 
 
-class StreamBroken(Exception):
-    """This connection is no longer of use.  Its text says why."""
-
-
-class BadFrame(ValueError):
-    """A frame that cannot be understood."""
-
-
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """How patient a stream is, in seconds: silence, first and longest wait between dials, age at which it renews."""
+    """How patient a stream is, in seconds, and how many connections carry the public data.
+
+    `stale_s` is the longest silence, `first_delay_s` and `longest_delay_s` lie between dials, at the age of `renew_s` a
+    connection is renewed, and a new one runs beside the old one for `overlap_s`.
+    """
 
     stale_s: float = 10.0
     first_delay_s: float = 0.2
     longest_delay_s: float = 30.0
     # Binance closes every connection after 24 h.
     renew_s: float = 23 * 3600.0
+    overlap_s: float = 2.0
+    connections: int = 1
 
 
 class Stream(ABC):
@@ -87,22 +89,28 @@ class Stream(ABC):
                 await self._dialed(sink)
         except TimeoutError:
             return "renewed before the exchange would close it" if age.expired() else "timed out"
-        except (StreamBroken, ConnectionClosed, WebSocketException, ssl.SSLError, OSError, EOFError) as error:
+        except LOST as error:
             return reason(error)
         return "ended"
 
     async def _dialed(self, sink: Sink) -> None:
-        async with connect(
-            self._url,
-            compression=None,
-            ping_interval=PING_S,
-            ping_timeout=PING_S,
-            close_timeout=CLOSE_S,
-            proxy=None,
-            **self._dial(self._url),
-        ) as socket:
+        async with dialed(self._url, self._dial) as socket:
             self.connections += 1
             await self.session(socket, sink)
+
+
+def dialed(url: str, dial: Dial, kind: type[ClientConnection] = ClientConnection) -> connect:
+    """Open a WebSocket: to be entered with `async with`.  No compression: it costs more than it saves here."""
+    return connect(
+        url,
+        compression=None,
+        ping_interval=PING_S,
+        ping_timeout=PING_S,
+        close_timeout=CLOSE_S,
+        proxy=None,
+        create_connection=kind,
+        **dial(url),
+    )
 
 
 def reason(error: BaseException) -> str:

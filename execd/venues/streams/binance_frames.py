@@ -1,34 +1,25 @@
-"""Binance's frames to facts.
+"""Binance's frames about our own orders to facts.
 
 Promise: any bytes whatever give a fact, None (nothing of interest) or `BadFrame`; prices and quantities are exact.
-Field names: binance-spot-api-docs, web-socket-streams.md and user-data-stream.md.
+Field names: binance-spot-api-docs, user-data-stream.md.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated
 
 import msgspec
 
-from execd.core.events import Event, OrderAccepted, OrderClosed, OrderFilled, QuoteChanged, TradePrinted
-from execd.core.grid import Nanos, Side
+from execd.core.events import Event, OrderAccepted, OrderClosed, OrderFilled
+from execd.core.grid import Nanos
 from execd.core.orders import Fill, Liquidity
 from execd.venues.capabilities import OrderReply
 from execd.venues.digits import Grid, exact
-from execd.venues.streams import BadFrame
+from execd.venues.streams.feed import BROKEN, NANOS_PER_MS, BadFrame, Count, Millis
+from execd.venues.streams.feeds.binance import GOODBYES
 
-NANOS_PER_MS = 1_000_000
 OK = 200
-
-LATEST_MS = 253_402_300_799_999
-"""The last millisecond of the year 9999: what is later is no time that anything here can show."""
-
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-Millis = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
-
-_BROKEN = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,76 +29,8 @@ class Goodbye:
     why: str
 
 
-GOODBYES = frozenset({"eventStreamTerminated", "listenKeyExpired", "serverShutdown"})
-
-
-class _Envelope(msgspec.Struct, gc=False):
-    stream: str = ""
-    data: msgspec.Raw = msgspec.Raw(b"")
-    e: str = ""
-
-
 class _Kind(msgspec.Struct, gc=False):
     e: str = ""
-
-
-class _Trade(msgspec.Struct, gc=False):
-    id: Count = msgspec.field(name="t")
-    price: str = msgspec.field(name="p")
-    quantity: str = msgspec.field(name="q")
-    at_ms: Millis = msgspec.field(name="T")
-    maker_bought: bool = msgspec.field(name="m")
-
-
-class _BookTicker(msgspec.Struct, gc=False):
-    bid: str = msgspec.field(name="b")
-    bid_size: str = msgspec.field(name="B")
-    ask: str = msgspec.field(name="a")
-    ask_size: str = msgspec.field(name="A")
-
-
-class MarketFrames:
-    """Frames of the combined `<symbol>@trade` and `<symbol>@bookTicker` stream of one symbol."""
-
-    def __init__(self, market_id: str, grid: Grid) -> None:
-        self._grid = grid
-        self._trade, self._ticker = f"{market_id.lower()}@trade", f"{market_id.lower()}@bookTicker"
-        self._envelopes = msgspec.json.Decoder(_Envelope)
-        self._trades = msgspec.json.Decoder(_Trade)
-        self._tickers = msgspec.json.Decoder(_BookTicker)
-        self._kinds = msgspec.json.Decoder(_Kind)
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """The streams to subscribe to."""
-        return self._trade, self._ticker
-
-    def decode(self, frame: bytes, now: Nanos) -> TradePrinted | QuoteChanged | Goodbye | None:
-        """One frame as a fact; a quote has no time of its own on spot and takes `now`.  Raises BadFrame."""
-        try:
-            envelope = self._envelopes.decode(frame)
-            if envelope.stream == self._trade:
-                return self._print(self._trades.decode(envelope.data))
-            if envelope.stream == self._ticker:
-                return self._quote(self._tickers.decode(envelope.data), now)
-            kind = envelope.e or (self._kinds.decode(envelope.data).e if bytes(envelope.data) else "")
-        except _BROKEN as error:
-            raise BadFrame(str(error)) from None
-        return Goodbye(kind) if kind in GOODBYES else None
-
-    def _print(self, trade: _Trade) -> TradePrinted:
-        price, quantity = self._grid.ticks(trade.price), self._grid.lots(trade.quantity)
-        if not (price and quantity):
-            raise BadFrame("a trade of nothing")
-        # `m`: the buyer was the maker, so that the aggressor sold.
-        taker = Side.SELL if trade.maker_bought else Side.BUY
-        return TradePrinted(trade.id, price, quantity, Nanos(trade.at_ms * NANOS_PER_MS), taker)
-
-    def _quote(self, ticker: _BookTicker, now: Nanos) -> QuoteChanged | None:
-        bid, ask = self._grid.ticks(ticker.bid), self._grid.ticks(ticker.ask)
-        if not 0 < bid < ask:
-            return None  # An empty side, or a crossed auction book, is no market to trade by.
-        return QuoteChanged(bid, self._grid.lots(ticker.bid_size), ask, self._grid.lots(ticker.ask_size), now)
 
 
 class _AccountEnvelope(msgspec.Struct, gc=False):
@@ -175,7 +98,7 @@ class AccountFrames:
             kind = self._kinds.decode(body).e
             if kind == "executionReport":
                 return self._report(self._reports.decode(body))
-        except _BROKEN as error:
+        except BROKEN as error:
             raise BadFrame(str(error)) from None
         return Goodbye(kind) if kind in GOODBYES else None
 
