@@ -126,10 +126,10 @@ image: ## build the container image with buildah or docker
 		docker build --build-arg BASE=$(BASE) $(IMAGE_FLAGS) --tag $(IMAGE) . ; \
 	fi
 
-bench: install ## measure from tick to order, beside a bare loop, ccxt.pro and nautilus_trader: 20 minutes
+bench: install ## measure from tick to order, beside a bare loop, ccxt.pro and nautilus_trader: 15 minutes
 	$(BIN)/python -m benchmarks.tick_to_order $(BENCH_FLAGS)
 
-bench-streams: install ## measure the data plane beside ccxt.pro, cryptofeed and a bare loop: 15 minutes
+bench-streams: install ## measure the data plane beside ccxt.pro, cryptofeed and a bare loop: 9 minutes
 	$(BIN)/python -m benchmarks.streams $(BENCH_FLAGS)
 
 bench-decision: install ## measure how long a decision takes

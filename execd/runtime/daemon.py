@@ -187,9 +187,13 @@ class _Worker:
             arrive(self._fuse, self._execution.limits, event)
         if isinstance(event, KillTripped):
             self._verdict = None  # What agreed before says nothing of what came after.
+        self._kill.witness(now, event, commands, self._execution, self._fuse)
+        # After what was decided is on its way: nobody waits for a line of the log, an order waits for this loop.
+        asyncio.get_running_loop().call_soon(self._tell, now, event, commands)
+
+    def _tell(self, now: Nanos, event: Event, commands: Sequence[Command]) -> None:
         self._log(now, event, commands)
         self._metrics(now, event, commands)
-        self._kill.witness(now, event, commands, self._execution, self._fuse)
 
     async def _live(self, sequencer: Sequencer, group: asyncio.TaskGroup) -> Result:
         if self._opened.paper is None:  # What is imagined dies with us.

@@ -1,0 +1,1 @@
+"""From the bytes of a trade leaving the exchange to the bytes of the order that it causes arriving there."""

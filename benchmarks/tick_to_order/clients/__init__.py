@@ -1,0 +1,1 @@
+"""Those who answer a trigger with an order, a process each: `python -m benchmarks.tick_to_order.clients.NAME JSON`."""
