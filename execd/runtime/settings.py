@@ -25,7 +25,11 @@ MILLISECOND = 1_000_000
 INSTRUMENTS = 5
 """The most instruments that risk.yaml may allow."""
 
-Symbol = Annotated[str, Text(r"[A-Z0-9]{1,20}/[A-Z0-9]{1,20}", "BASE/QUOTE in capitals, such as BTC/USDT")]
+Symbol = Annotated[
+    str,
+    # A perpetual's name as ccxt spells it ends with the currency that it settles in.
+    Text(r"[A-Z0-9]{1,20}/[A-Z0-9]{1,20}(:[A-Z0-9]{1,20})?", "BASE/QUOTE in capitals, such as BTC/USDT"),
+]
 Currency = Annotated[str, Text(r"[A-Z0-9]{1,20}", "a currency in capitals, such as USDT")]
 Host = Annotated[str, Text(r"[A-Za-z0-9.:-]{1,255}", "a host name or address, such as 127.0.0.1")]
 ModelName = Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "the name of a folder under models_dir, or curve")]

@@ -23,6 +23,9 @@ LOOK_EVERY_S = 1.0
 ANCHOR_EVERY_S = 0.05
 """How often, before the first look at the past."""
 
+ANCHOR_SLOWLY_S = 30.0
+"""Between two looks at a past that is refused again and again, at most."""
+
 PAGES_MAX = 2_000
 """Most pages fetched for one gap in one go: two million trades."""
 
@@ -51,7 +54,7 @@ class Tape:
             case Paging.BY_ID:
                 await self._back_to(start)
             case Paging.BY_TIME:
-                await self._fetch(0, None, start)
+                await self._fetch(0, tracker.last_id, start)
             case Paging.RECENT:
                 # They are all that there is: what lies between the start and them is a hole.
                 page = await self._newest(tracker)
@@ -92,11 +95,13 @@ class Tape:
         """Anchor the tape once the stream is up, then look for gaps again and again, until canceled."""
         # An earlier life has looked back already; what came since is a gap of ids, or known to the newest trades alone.
         due = not execution.tracker.anchored or self.venue.caps.paging is Paging.RECENT
+        pause_s = ANCHOR_EVERY_S
         while True:
             if due and Channel.MARKET not in execution.streams_down:
                 due = not await self._try_to_anchor(execution)
+                pause_s = min(ANCHOR_SLOWLY_S, 2 * pause_s) if due else LOOK_EVERY_S
             await self.mend(execution.tracker)
-            await asyncio.sleep(ANCHOR_EVERY_S if due else LOOK_EVERY_S)
+            await asyncio.sleep(pause_s)
 
     async def complete(self, execution: Execution, clock: Callable[[], Nanos]) -> bool:
         """Wait for the end of the window and bring the tape up to it; False if some of it could not be had.
@@ -107,13 +112,13 @@ class Tape:
         end = now if execution.canceled_by is not None else execution.parent.end
         try:
             async with asyncio.timeout(max(0, end - now) / SECOND + PATIENCE_S):
-                while tracker.missing or not (tracker.anchored and self._reaches(tracker, end)):
+                while self._lacks(execution, end) or not (tracker.anchored and self._reaches(tracker, end)):
                     if not tracker.anchored:
                         await self._try_to_anchor(execution)
                     after_the_end = clock() > end + SETTLED_AFTER
-                    followed = await self._follow(tracker)
+                    followed = await self._follow(tracker, end)
                     await self.mend(tracker)
-                    if after_the_end and followed and tracker.anchored and not tracker.missing:
+                    if after_the_end and followed and tracker.anchored and not self._lacks(execution, end):
                         break  # Asked well after the end, the venue has no later trade: the tape is whole.
                     await asyncio.sleep(LOOK_EVERY_S / 5)
         except TimeoutError:
@@ -131,24 +136,32 @@ class Tape:
             return True
         return False
 
+    def _lacks(self, execution: Execution, end: Nanos) -> bool:
+        """Whether trades of the window are missing that may still be had."""
+        start = execution.parent.start
+        return any(gap.until >= start and gap.since < end for gap in execution.tracker.missing)
+
     def _reaches(self, tracker: VwapTracker, end: Nanos) -> bool:
         at = tracker.last_venue_at
         return at is not None and at >= end
 
-    async def _follow(self, tracker: VwapTracker) -> bool:
+    async def _follow(self, tracker: VwapTracker, end: Nanos) -> bool:
         if tracker.last_id is None:
             return tracker.anchored  # Nothing was ever printed.
         try:
             if self.venue.caps.paging is Paging.RECENT:
                 await self._newest(tracker)
             else:
-                await self._fetch(tracker.last_id + 1, None, tracker.last_venue_at)
+                await self._fetch(tracker.last_id + 1, None, tracker.last_venue_at, end)
         except VenueError:
             return False
         return True
 
-    async def _fetch(self, first: int, last: int | None, since: Nanos | None) -> None:
-        """Fetch trades by id, page by page; `since` is where a venue begins that pages by time."""
+    async def _fetch(self, first: int, last: int | None, since: Nanos | None, end: Nanos | None = None) -> None:
+        """Fetch trades by id, page by page, to the last one or to a moment of the venue's time.
+
+        `since` is where a venue begins that pages by time.
+        """
         for _ in range(PAGES_MAX):
             page = await self.venue.trades(self.symbol, first, last, since)
             for trade in page:
@@ -159,3 +172,5 @@ class Tape:
             if not page or page[-1].id < first or (last is not None and page[-1].id >= last):
                 return
             first, since = page[-1].id + 1, page[-1].at
+            if end is not None and since >= end:
+                return

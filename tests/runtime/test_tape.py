@@ -14,7 +14,7 @@ import pytest
 from execd.core.events import Print, TradePrinted
 from execd.core.execution import Execution
 from execd.core.grid import SECOND, Lots, Nanos, Side, Ticks
-from execd.runtime.tape import Tape
+from execd.runtime.tape import ANCHOR_SLOWLY_S, Tape
 from execd.venues import Paging, Venue, VenueCaps, VenueError
 from tests.core.build import a_submission, at
 
@@ -186,6 +186,39 @@ async def test_after_the_end_the_last_trades_are_followed(paging: Paging) -> Non
 
     assert whole
     assert found.volume == volume_of(range(100, 104))
+
+
+@pytest.mark.parametrize("paging", [Paging.BY_ID, Paging.BY_TIME])
+async def test_a_market_that_never_pauses_does_not_hold_up_the_end(paging: Paging) -> None:
+    """Each answer has a newer trade: what was printed after the end is none of ours."""
+    found = seen(paging, range(98, 2_000))
+    found.print(100, 101)
+    found.execution.tracker.anchor()
+
+    whole = await found.tape.complete(found.execution, lambda: at(700))
+
+    assert whole
+    assert found.volume == volume_of(range(100, 700))
+    assert (found.past.asked[-1][0] or 0) <= 700
+
+
+async def test_a_past_that_is_refused_is_asked_for_less_and_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = seen(Paging.BY_ID, range(98, 104))
+    found.past.down = True
+    found.execution.streams_down.clear()
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 20:
+            raise TimeoutError
+
+    monkeypatch.setattr("execd.runtime.tape.asyncio.sleep", sleep)
+    with pytest.raises(TimeoutError):
+        await found.tape.mend_for_ever(found.execution)
+
+    assert pauses[:3] == [0.1, 0.2, 0.4]
+    assert pauses[-1] == ANCHOR_SLOWLY_S
 
 
 async def test_what_the_exchange_does_not_say_at_the_end_is_a_hole(monkeypatch: pytest.MonkeyPatch) -> None:
