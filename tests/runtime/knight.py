@@ -25,7 +25,7 @@ PRICES = cycle((100, 150, 101, 50, 200))
 """Of the market's price, in hundredths."""
 
 
-def runaway(_now: Any, parent: Any, slice_: Any, market: Any, *_others: Any) -> risk.Draft:
+def runaway(_now: Any, parent: Any, slice_: Any, market: Any, *_others: Any, **_more: Any) -> risk.Draft:
     """Draft ten times the parent, whatever is open already, at the next of the prices."""
     price = Ticks(max(1, (market.ask or market.last or 1) * next(PRICES) // 100))
     return risk.Draft(parent.side, Lots(10 * parent.quantity), price, OrderKind.TAKE, slice_.number)
@@ -63,7 +63,7 @@ BREAKS: dict[str, tuple[tuple[Any, str, Any], ...]] = {
     "switched": (
         *EVERYTHING,
         (risk, "check", lambda draft, view: risk.Approved(draft, view.now)),
-        (risk, "allowance", lambda _view, _limit: (Lots(10**15), risk.Refusal.ROOM)),
+        (risk, "allowance", lambda _view, _limit, **_but: (Lots(10**15), risk.Refusal.ROOM)),
         (execution.Execution, "_assert_room", lambda _execution: None),
     ),
 }

@@ -74,6 +74,7 @@ def test_the_report_says_which_control_stopped_what(
     _, report, exchange = amok("everything", tmp_path, state, monkeypatch)
     exchange.stop()
 
-    assert report["refused"]["P9"] > 5, "prices half as high again, and half as low"
+    # What the market alone is in the way of is told once in a while, however often it is tried.
+    assert report["refused"]["P9"] > 0, "prices half as high again, and half as low"
     assert sum(report["clipped"].values()) > 5, "ten times the parent"
     assert set(report["clipped"]) <= {"P12", "P14", "P13", "P6", "P7", "P21b", "P12b"}
