@@ -35,7 +35,7 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo backtest train evaluate test check sim mutants mutmut crash format lock dashboard image bench bench-streams bench-decision bench-kill bench-startup bench-tracker bench-papers bench-ceiling fuzz clean
+.PHONY: help install demo backtest train evaluate test check sim mutants mutmut crash format lock dashboard image bench bench-streams bench-order bench-decision bench-kill bench-startup bench-tracker bench-papers bench-ceiling fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,7 +126,9 @@ image: ## build the container image with buildah or docker
 		docker build --build-arg BASE=$(BASE) $(IMAGE_FLAGS) --tag $(IMAGE) . ; \
 	fi
 
-bench: install ## measure from tick to order, beside a bare loop, ccxt.pro and nautilus_trader: 15 minutes
+bench: bench-tracker bench-startup bench-streams bench-order ## every table of docs/performance.md: 30 minutes
+
+bench-order: install ## measure from tick to order, beside a bare loop, ccxt.pro and nautilus_trader: 15 minutes
 	$(BIN)/python -m benchmarks.tick_to_order $(BENCH_FLAGS)
 
 bench-streams: install ## measure the data plane beside ccxt.pro, cryptofeed and a bare loop: 9 minutes

@@ -34,6 +34,7 @@ from execd.runtime.arming import arrive, fuse_of
 from execd.runtime.clock import Clock
 from execd.runtime.hands import Hands
 from execd.runtime.journal import Header, Journal
+from execd.runtime.loop import end_quick_start
 from execd.runtime.metrics import Metrics
 from execd.runtime.sequencer import Sequencer
 from execd.runtime.telemetry import FactLog, configure
@@ -131,6 +132,10 @@ class Chain:
 
     def _witness(self, now: Nanos, event: Event, commands: Sequence[Command]) -> None:
         arrive(self.fuse, self.submitted.limits, event)
+        # As in the daemon: once what was decided is on its way.
+        asyncio.get_running_loop().call_soon(self._tell, now, event, commands)
+
+    def _tell(self, now: Nanos, event: Event, commands: Sequence[Command]) -> None:
         self._log(now, event, commands)
         self._metrics(now, event, commands)
 
@@ -163,6 +168,7 @@ async def trade(given: Job) -> None:
     await venue.clock_offset()
     chain = Chain(given, clock)
     venue.arm(chain.fuse)
+    end_quick_start()
     hand = ByHand(venue, await Hand.connected(given.port), chain.fuse, clock) if given.hand else venue
     try:
         await chain.run(market_stream(clock), hand)
