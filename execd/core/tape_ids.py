@@ -130,7 +130,9 @@ class RunningIds(TapeIds):
         if taken:
             self.put(trade)
         while len(self.gaps) > GAPS_MAX:
-            gap = self.gaps.pop(0)
+            # The oldest, but before any of the window's one that is not.
+            gap = min(self.gaps, key=self.concerns)
+            self.gaps.remove(gap)
             self.lost += (gap.last - gap.first + 1) * self.concerns(gap)
         return taken
 

@@ -35,6 +35,18 @@ def test_what_is_given_up_and_lies_outside_the_window_is_not_lost_to_it() -> Non
     assert ids.lost == 0
 
 
+def test_gaps_after_the_window_push_none_of_the_windows_out() -> None:
+    """They are given up first, however young."""
+    ids = RunningIds(START, END)
+    for number in range(3):
+        ids.take(a_print(10 * number))
+    for number in range(3, 2 * tape_ids.GAPS_MAX):
+        ids.take(a_print(10 * number, 700))
+
+    assert [gap.first for gap in ids.gaps if ids.concerns(gap)] == [1, 11, 21]
+    assert (ids.lost, len(ids.gaps)) == (0, tape_ids.GAPS_MAX)
+
+
 def test_ids_that_are_missing_one_after_the_other_are_one_gap() -> None:
     """A print that stands for several trades may hold all of it."""
     ids = RunningIds(START, END)
