@@ -170,6 +170,21 @@ async def test_a_renewal_has_the_next_connection_up_before_the_last_one_goes() -
     assert seen.past.asked == []
 
 
+@pytest.mark.parametrize("failed", [False, True])
+async def test_a_loss_after_a_renewal_is_said_too(*, failed: bool) -> None:
+    """Whether the next connection has taken over, or was refused and the old one has stayed."""
+    limits = StreamLimits(stale_s=60.0, first_delay_s=0.01, longest_delay_s=0.01, renew_s=0.05, overlap_s=0.02)
+    async with watching(limits=limits) as seen:
+        first = seen.speaker.alive[0]
+        seen.speaker.refusing = failed
+        await seen.speaker.until(lambda: seen.speaker.refused >= 2 or first.close_code is not None)
+        assert seen.heard.of(StreamLost) == []
+        seen.speaker.refusing = True
+        for client in seen.speaker.alive:
+            seen.speaker.cut(client)
+        await seen.heard.first(StreamLost)
+
+
 async def test_a_renewal_that_fails_keeps_the_old_connection() -> None:
     limits = StreamLimits(stale_s=60.0, first_delay_s=0.01, longest_delay_s=0.01, renew_s=0.05, overlap_s=0.02)
     async with watching(limits=limits) as seen:

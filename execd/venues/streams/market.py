@@ -24,7 +24,7 @@ from execd.core.events import (
 )
 from execd.core.grid import Nanos
 from execd.venues import Sink, VenueError, passed_over
-from execd.venues.streams import Dial, StreamLimits
+from execd.venues.streams import Dial, StreamLimits, nowhere
 from execd.venues.streams.connection import Connection, Line
 from execd.venues.streams.feed import Facts, Feed
 from execd.venues.streams.sequence import Repeats
@@ -51,7 +51,7 @@ class MarketStream:
         self.ids: Ids | Repeats = Ids() if feed.contiguous else Repeats()
         self._line = Line(feed, dial, limits, clock, self._hear, self._spoil)
         self._feed, self._limits, self._history, self._clock = feed, limits, history, clock
-        self._sink: Sink = _nowhere
+        self._sink: Sink = nowhere
         self._live: list[Connection] = []  # those that are up, the oldest first
         self._up: bool | None = None
         self._update = 0
@@ -92,13 +92,12 @@ class MarketStream:
                 if await current.settled():
                     self._came(current)
                     delay_s = self._limits.first_delay_s
-                if await current.spent():
-                    self._gone(current)
-                    await asyncio.sleep(delay_s)
-                    delay_s = min(self._limits.longest_delay_s, delay_s * 2)
-                    current = Connection(self._line, self._limits.renew_s)
-                else:
+                while not await current.spent():
                     current = await self._renewed(current)
+                self._gone(current)
+                await asyncio.sleep(delay_s)
+                delay_s = min(self._limits.longest_delay_s, delay_s * 2)
+                current = Connection(self._line, self._limits.renew_s)
         finally:
             await current.close()
 
@@ -237,7 +236,3 @@ class MarketStream:
             except VenueError:
                 await asyncio.sleep(self._limits.first_delay_s * 2**attempt)
         return None
-
-
-def _nowhere(_fact: object) -> None:
-    raise AssertionError("a stream that does not run has nothing to tell")
