@@ -17,10 +17,10 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from execd.core.events import Channel, Event, Print, StreamLost, StreamRestored
+from execd.core.events import Channel, StreamLost, StreamRestored
+from execd.venues import Sink as Sink
 from execd.venues.streams.feed import StreamBroken
 
-Sink = Callable[[Event | Print], None]
 Dial = Callable[[str], dict[str, Any]]
 """Extra arguments of `websockets.connect` for a URL."""
 
@@ -129,3 +129,8 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def nowhere(_fact: object) -> None:
+    """The sink of a stream that does not run."""
+    raise AssertionError("a stream that does not run has nothing to tell")

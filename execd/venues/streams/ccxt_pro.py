@@ -19,7 +19,7 @@ from execd.venues import Sink
 from execd.venues.capabilities import Capabilities
 from execd.venues.digits import Grid
 from execd.venues.loopback import Endpoint
-from execd.venues.streams import StreamLimits, ccxt_unified, reason
+from execd.venues.streams import StreamLimits, ccxt_unified, nowhere, reason
 from execd.venues.streams.ccxt_hard import hardened
 from execd.venues.streams.feed import StreamBroken
 from execd.venues.streams.sequence import Repeats
@@ -80,7 +80,7 @@ class CcxtProStream:
         self.connections = 0
         self._known, self._symbol, self._grid, self._endpoint, self._limits = known, symbol, grid, endpoint, limits
         self._markets, self._clock, self._sandbox, self._timeout_s = markets, clock, sandbox, timeout_s
-        self._sink: Sink = _nowhere
+        self._sink: Sink = nowhere
         self._up: bool | None = None
         self._began: Nanos | None = None  # our time when it was up first
         self._at: Nanos | None = None  # the venue's time of the newest trade
@@ -277,7 +277,3 @@ def _complete(tickers: Any, symbol: str) -> bool:
 
 def _error(task: asyncio.Future[Any]) -> BaseException | None:
     return None if task.cancelled() else task.exception()
-
-
-def _nowhere(_fact: object) -> None:
-    raise AssertionError("a stream that does not run has nothing to tell")
